@@ -1,0 +1,253 @@
+//! A child process described as data: a list of kernel calls, prepared before `clone3`.
+//!
+//! The child walks the list with raw system calls only: it never allocates, locks or calls back.
+//! So it is safe to start from a process with threads. The first call that fails is reported by
+//! its index and error over a pipe that a successful `execve` closes.
+
+mod call;
+mod op;
+mod run;
+mod running;
+mod terminal;
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use libc::c_int;
+
+use call::{SLOTS, State, errno, high, ok};
+pub use op::{
+    Attributes, CapabilitySets, Depth, Filter, Kind, NewFileSystem, Op, Slot, Strings, Target,
+    Terminal,
+};
+pub use running::{Running, kill, raise_limit};
+
+// include/uapi/linux/sched.h, Linux 5.5.
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+/// In a report: what follows is the process id of the sibling that continues.
+const MOVED: i32 = -1;
+
+/// A prepared child.
+#[derive(Debug, Default)]
+pub struct Program {
+    ops: Vec<Op>,
+    slots: usize,
+    given: Vec<(Slot, Arc<OwnedFd>)>,
+    descriptors: Vec<Arc<OwnedFd>>,
+    master: Option<OwnedFd>,
+}
+
+/// Why a child did not start.
+#[derive(Debug)]
+pub enum Failure {
+    /// The parent could not clone, set up or hear from the child.
+    Parent(io::Error),
+    /// The call with this index failed in the child; one past the last is the set-up of descriptors.
+    Child(usize, io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Parent(error)
+    }
+}
+
+impl Program {
+    /// Reserves a slot; using more than 128 makes the call that uses it fail with `EINVAL`.
+    pub fn slot(&mut self) -> Slot {
+        self.slots += 1;
+        Slot(self.slots - 1)
+    }
+
+    /// Gives the child a descriptor of this process in a new slot.
+    pub fn give(&mut self, fd: Arc<OwnedFd>) -> Slot {
+        let slot = self.slot();
+        self.given.push((slot, fd));
+        slot
+    }
+
+    /// Makes these the only descriptors of the program, numbered from zero; without a call they
+    /// are 0, 1 and 2 of this process.
+    pub fn descriptors(&mut self, fds: Vec<Arc<OwnedFd>>) {
+        self.descriptors = fds;
+    }
+
+    /// Makes the socket on which the child sends the master of a terminal: the child's end.
+    ///
+    /// # Errors
+    /// Fails as `socketpair` does.
+    pub fn terminal_socket(&mut self) -> io::Result<Slot> {
+        let mut fds: [c_int; 2] = [-1; 2];
+        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+        // SAFETY: socketpair fills the two descriptors, which nothing else owns.
+        let [ours, childs] = unsafe {
+            if libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            fds.map(|fd| OwnedFd::from_raw_fd(fd))
+        };
+        self.master = Some(ours);
+        Ok(self.give(Arc::new(childs)))
+    }
+
+    /// Appends a call.
+    pub fn push(&mut self, op: Op) {
+        self.ops.push(op);
+    }
+
+    /// Clones with `CLONE_NEW*` flags, runs `setup` with the child's id in the parent, then waits
+    /// until the child has executed its program.
+    ///
+    /// # Errors
+    /// Fails as `setup` or the first failing call does; no child remains then.
+    pub fn start(
+        &self,
+        namespaces: u64,
+        cgroup: Option<&OwnedFd>,
+        setup: impl FnOnce(i32) -> io::Result<()>,
+    ) -> Result<Running, Failure> {
+        let (mut report, report_child) = pipe()?;
+        let (go_child, mut go) = pipe()?;
+        let mut running = self.clone_child(namespaces, cgroup, [&go_child, &report_child])?;
+        drop((report_child, go_child));
+        // The child may have failed before it waited: its report says more than EPIPE.
+        let ready = setup(running.pid);
+        if ready.is_ok() {
+            let _ = go.write(&[1]);
+        }
+        drop(go);
+        let failure = match (hear(&mut report, &mut running), ready) {
+            (_, Err(error)) | (Err(Failure::Parent(error)), _) => Failure::Parent(error),
+            (Err(failure), _) => failure,
+            (Ok(()), Ok(())) => match self.master.as_ref().map(terminal::receive).transpose() {
+                Ok(master) => return Ok(Running { terminal: master, ..running }),
+                Err(error) => Failure::Parent(error),
+            },
+        };
+        let _ = running.kill(libc::SIGKILL);
+        let _ = running.wait();
+        Err(failure)
+    }
+
+    fn clone_child(
+        &self,
+        flags: u64,
+        cgroup: Option<&OwnedFd>,
+        [wait, report]: [&File; 2],
+    ) -> io::Result<Running> {
+        let mut pidfd: RawFd = -1;
+        // SAFETY: clone_args is plain integers, for which zero is valid.
+        let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+        args.flags = flags | CLONE_CLEAR_SIGHAND | libc::CLONE_PIDFD as u64;
+        args.pidfd = (&raw mut pidfd) as u64;
+        args.exit_signal = libc::SIGCHLD as u64;
+        if let Some(fd) = cgroup {
+            args.flags |= CLONE_INTO_CGROUP;
+            args.cgroup = fd.as_raw_fd() as u64;
+        }
+        // SAFETY: without CLONE_VM the child has its own copy of this memory and stack; it only
+        // reads prepared data and makes system calls until it executes or exits.
+        let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
+        match pid {
+            -1 => Err(io::Error::last_os_error()),
+            0 => self.child(wait.as_raw_fd(), report.as_raw_fd()),
+            pid => {
+                // SAFETY: the kernel stored a new descriptor that nothing else owns.
+                let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+                Ok(Running { pid: pid as i32, pidfd, terminal: None })
+            }
+        }
+    }
+
+    fn child(&self, wait: RawFd, report: RawFd) -> ! {
+        let mut state = State { slots: [-1; SLOTS], wait, report, kept: 3 };
+        let mut failed = self.isolate(&mut state).is_none().then_some(self.ops.len());
+        if failed.is_none() {
+            failed = self.ops.iter().position(|op| run::run(op, &mut state).is_none());
+        }
+        if let Some(index) = failed {
+            let message = [index as i32, errno()];
+            // SAFETY: the buffer lives across the write.
+            unsafe { libc::write(state.report, message.as_ptr().cast(), 8) };
+        }
+        // SAFETY: ends this process without running handlers of the parent's image.
+        unsafe { libc::_exit(127) }
+    }
+
+    /// Leaves the child nothing of the parent but the descriptors it was given. This also closes
+    /// the parent's end of the pipe, so that its death ends the wait.
+    fn isolate(&self, state: &mut State) -> Option<()> {
+        let none = 0u64;
+        let (how, null) = (libc::SIG_SETMASK, 0usize);
+        // SAFETY: the mask outlives the call. CLONE_CLEAR_SIGHAND leaves ignored signals ignored,
+        // and Rust's runtime ignores SIGPIPE.
+        unsafe {
+            ok(libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const none, null, 8usize))?;
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        }
+        state.report = high(state.report)?;
+        state.wait = high(state.wait)?;
+        for (slot, fd) in &self.given {
+            state.set(*slot, high(fd.as_raw_fd())?)?;
+        }
+        if !self.descriptors.is_empty() {
+            state.kept = self.place_descriptors()?;
+        }
+        let mut keep = [-1; SLOTS + 2];
+        let open = state.slots.iter().chain([&state.wait, &state.report]);
+        keep.iter_mut().zip(open).for_each(|(place, fd)| *place = *fd);
+        state.close_others(keep)
+    }
+
+    fn place_descriptors(&self) -> Option<u32> {
+        // First all out of the way: a source may have the number of another's place.
+        let mut sources = [-1; SLOTS];
+        if self.descriptors.len() > SLOTS {
+            return call::fail(libc::EMFILE);
+        }
+        for (place, fd) in sources.iter_mut().zip(&self.descriptors) {
+            *place = high(fd.as_raw_fd())?;
+        }
+        let count = self.descriptors.len();
+        for (number, source) in sources.iter().take(count).enumerate() {
+            // SAFETY: takes integers.
+            ok(unsafe { libc::dup2(*source, number as c_int) }.into())?;
+        }
+        Some(count as u32)
+    }
+}
+
+/// Reads reports until the child has executed or failed.
+fn hear(report: &mut File, running: &mut Running) -> Result<(), Failure> {
+    let mut message = [0u8; 8];
+    loop {
+        match report.read(&mut message)? {
+            0 => return Ok(()),
+            8 => {}
+            _ => return Err(Failure::Parent(io::ErrorKind::InvalidData.into())),
+        }
+        let [a, b, c, d, e, f, g, h] = message;
+        let value = i32::from_ne_bytes([e, f, g, h]);
+        match i32::from_ne_bytes([a, b, c, d]) {
+            MOVED => running.follow(value)?,
+            index => {
+                let index = usize::try_from(index).unwrap_or(usize::MAX);
+                return Err(Failure::Child(index, io::Error::from_raw_os_error(value)));
+            }
+        }
+    }
+}
+
+fn pipe() -> io::Result<(File, File)> {
+    let mut fds: [c_int; 2] = [-1; 2];
+    // SAFETY: pipe2 fills the two descriptors, which nothing else owns.
+    unsafe {
+        if libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((File::from_raw_fd(fds[0]), File::from_raw_fd(fds[1])))
+    }
+}

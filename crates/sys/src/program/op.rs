@@ -1,0 +1,196 @@
+//! The kernel calls a child can make, as data.
+
+use std::ffi::CString;
+
+use libc::c_char;
+pub use libc::sock_filter as Filter;
+
+/// A register of the child that holds a file descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(pub(super) usize);
+
+/// Strings and the null-terminated pointer array that `execve` takes.
+#[derive(Debug)]
+pub struct Strings {
+    pointers: Vec<*const c_char>,
+    // Owns what `pointers` points to.
+    _strings: Vec<CString>,
+}
+
+impl Strings {
+    /// Prepares `strings` for `execve`.
+    #[must_use]
+    pub fn new(strings: Vec<CString>) -> Self {
+        let mut pointers: Vec<_> = strings.iter().map(|s| s.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        Self { pointers, _strings: strings }
+    }
+
+    /// The null-terminated array, valid as long as `self`.
+    pub(crate) fn as_ptr(&self) -> *const *const c_char {
+        self.pointers.as_ptr()
+    }
+}
+
+/// Whether a call on a mount reaches the mounts below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// That mount only.
+    One,
+    /// The mounts below it too.
+    All,
+}
+
+/// What a missing mount point is created as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// An empty file.
+    File,
+    /// A directory if the slot holds one, else a file.
+    Like(Slot),
+}
+
+/// A path below the root, prepared for creation step by step.
+#[derive(Debug)]
+pub struct Target {
+    /// Each leading part of the path with its last name: `a`, `a`; `a/b`, `b`.
+    pub parts: Vec<(CString, CString)>,
+    /// What the last name is created as.
+    pub kind: Kind,
+}
+
+/// A new file system.
+#[derive(Debug)]
+pub struct NewFileSystem {
+    /// Name of the type, as in `/proc/filesystems`.
+    pub kind: CString,
+    /// Options; without a value they are flags.
+    pub options: Vec<(CString, Option<CString>)>,
+    /// `MOUNT_ATTR_*`.
+    pub attributes: u32,
+}
+
+/// A change of mount attributes: `MOUNT_ATTR_*` to set and clear, `MS_*` propagation or zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Attributes {
+    /// To set.
+    pub set: u64,
+    /// To clear.
+    pub clear: u64,
+    /// Propagation type.
+    pub propagation: u64,
+    /// Descriptor of a user namespace for `MOUNT_ATTR_IDMAP`; zero else.
+    pub user_namespace: u64,
+}
+
+/// A terminal made in the container's own devpts.
+#[derive(Clone, Copy, Debug)]
+pub struct Terminal {
+    /// The root, with devpts at `dev/pts`.
+    pub root: Slot,
+    /// Socket on which the master is sent.
+    pub socket: Slot,
+    /// Receives the slave.
+    pub slave: Slot,
+    /// User that owns the slave.
+    pub uid: u32,
+    /// Rows and columns.
+    pub size: [u16; 2],
+}
+
+/// Capability sets as bits; those that the process does not have are left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CapabilitySets {
+    /// Effective.
+    pub effective: u64,
+    /// Permitted.
+    pub permitted: u64,
+    /// Inheritable.
+    pub inheritable: u64,
+}
+
+/// One kernel call of the child.
+#[derive(Debug)]
+pub enum Op {
+    /// Waits until the parent has finished its part (id maps, limits, cgroups).
+    WaitForParent,
+    /// Hides memory and descriptors from other processes until `execve`.
+    NotDumpable,
+    /// Enters `CLONE_NEW*` namespaces of the process whose pidfd the slot holds, then continues
+    /// in a sibling so that the process namespace takes effect.
+    Join(Slot, i32),
+    /// Makes every mount of the new mount namespace private.
+    PrivateMounts,
+    /// Opens a host path with `O_PATH`.
+    OpenHost(CString, Slot),
+    /// `openat2` with `O_PATH` below a directory: `RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS`.
+    OpenInRoot(Slot, CString, Slot),
+    /// `openat2` of a real directory below a directory: no symbolic links at all.
+    OpenRealDirectory(Slot, CString, Slot),
+    /// Opens a path below the root as `OpenInRoot` does and creates what is missing.
+    Ensure(Slot, Target, Slot),
+    /// Clones the mount at a slot as a detached mount.
+    CloneTree(Slot, Depth, Slot),
+    /// Changes mount attributes.
+    SetAttributes(Slot, Depth, Attributes),
+    /// Makes a detached mount of a new file system.
+    NewMount(NewFileSystem, Slot),
+    /// Attaches the detached mount (first) at an opened place (second).
+    Attach(Slot, Slot),
+    /// Fails with `EXDEV` unless the slot is on a file system with this magic number.
+    CheckFileSystem(Slot, i64),
+    /// Fails with `ENODEV` unless the slot is the character device with these numbers.
+    CheckDevice(Slot, u32, u32),
+    /// Makes a device node in a directory: mode with type, major, minor.
+    Node(Slot, CString, u32, [u32; 2]),
+    /// Makes a symbolic link (text, then directory and name); an existing name stays.
+    Link(CString, Slot, CString),
+    /// Writes a file below a directory, with neither links nor mounts on the way.
+    Write(Slot, CString, Vec<u8>),
+    /// Covers a path below the root (first), if it exists: a file with the null device in the
+    /// second slot, a directory with the empty read-only file system kept in the third.
+    Mask(Slot, CString, Slot, Slot),
+    /// Makes a path below the root, if it exists, read-only with all below it.
+    ReadOnly(Slot, CString),
+    /// Makes a terminal and sends its master to the parent.
+    Terminal(Terminal),
+    /// Makes the terminal at a slot the controlling one and standard input, output and error.
+    ControllingTerminal(Slot),
+    /// Makes the mount in a slot the root and detaches the old root.
+    PivotRoot(Slot),
+    /// Sets the host name of the UTS namespace.
+    Hostname(CString),
+    /// Starts a session.
+    NewSession,
+    /// Closes every descriptor but the program's; then no directory outside can be reached.
+    CloseDescriptors,
+    /// Sets the working directory and fails with `ENOENT` if it is outside the root.
+    WorkingDirectory(CString),
+    /// Sets the file mode creation mask.
+    Umask(u32),
+    /// Sets a resource limit (`RLIMIT_*`): soft, hard.
+    Limit(u32, [u64; 2]),
+    /// Drops a capability from the bounding set.
+    DropBounding(u32),
+    /// Keeps the permitted set while the user changes.
+    KeepCapabilities,
+    /// Sets the capability sets, which also trims the ambient one.
+    Capabilities(CapabilitySets),
+    /// Raises an inheritable capability into the ambient set if the process has it.
+    RaiseAmbient(u32),
+    /// Sets the supplementary groups.
+    Groups(Vec<u32>),
+    /// Sets the real, effective and saved group id.
+    Group(u32),
+    /// Sets the real, effective and saved user id.
+    User(u32),
+    /// Forbids gaining privileges by `execve`.
+    NoNewPrivileges,
+    /// Loads a seccomp filter.
+    Seccomp(Vec<Filter>),
+    /// Executes the first path that can be, with arguments and environment.
+    Execute(Vec<CString>, Strings, Strings),
+}
