@@ -1,0 +1,12 @@
+//! Sans-IO formats: bytes in, values out, and the reverse.
+//!
+//! Nothing in this crate opens a file. Every reader takes explicit limits and returns a typed
+//! error; none panics on any input, which the fuzz targets under `fuzz/` check.
+#![forbid(unsafe_code)]
+
+pub mod bpf;
+pub mod compress;
+pub mod erofs;
+pub mod layer;
+pub mod listing;
+pub mod tree;

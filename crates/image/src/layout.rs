@@ -1,0 +1,199 @@
+//! The OCI image layout in a directory: `oci-layout`, `index.json`, and `blobs/`.
+//!
+//! Source: OCI image specification 1.1, `image-layout.md`. No link in a layout is followed out of it.
+//! Blobs and `index.json` are replaced whole, but two writers that end at the same time can lose one
+//! another's entry in `index.json`.
+
+mod error;
+mod sink;
+
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use creel_base::digest::Digest;
+use creel_base::media_type::{Family, MediaType};
+use creel_base::path::{Dir, Mode, PathError};
+use creel_base::transport::Select;
+
+use crate::document::{self, Descriptor, Document, Expected, Index, MAX_MANIFEST, Unknown};
+use crate::source::{ImageSource, VerifyReader};
+
+pub use error::LayoutError;
+pub use sink::LayoutSink;
+
+/// The annotation in `index.json` that gives an image its name.
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+const MARKER: &str = "oci-layout";
+const INDEX: &str = "index.json";
+const VERSION: &str = "1.0.0";
+/// Most bytes of `oci-layout`.
+const MAX_MARKER: u64 = 64 << 10;
+const DIRECTORY: Mode = Mode::from_raw_mode(0o755);
+const FILE: Mode = Mode::from_raw_mode(0o644);
+
+/// A layout.
+#[derive(Debug)]
+pub struct Layout {
+    dir: Dir,
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Marker {
+    image_layout_version: String,
+}
+
+impl Layout {
+    /// Opens a layout by a trusted path.
+    ///
+    /// # Errors
+    /// [`LayoutError`] where it is none, or one of another version.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, LayoutError> {
+        Self::new(Dir::open(path)?)
+    }
+
+    /// Takes a directory that is a layout.
+    ///
+    /// # Errors
+    /// As [`Layout::open`].
+    pub fn new(dir: Dir) -> Result<Self, LayoutError> {
+        let raw = match dir.read(MARKER, MAX_MARKER) {
+            Err(error) if error.is_not_found() => {
+                return Err(LayoutError::NoLayout { path: dir.path().to_owned() });
+            }
+            raw => raw?,
+        };
+        let marker: Marker =
+            serde_json::from_slice(&raw).map_err(|source| LayoutError::Marker { source })?;
+        if marker.image_layout_version != VERSION {
+            return Err(LayoutError::Version { version: marker.image_layout_version });
+        }
+        Ok(Self { dir })
+    }
+
+    /// Reads `index.json`.
+    ///
+    /// # Errors
+    /// [`LayoutError`].
+    pub fn index(&self) -> Result<Index, LayoutError> {
+        let raw = self.dir.read(INDEX, MAX_MANIFEST)?;
+        let kind =
+            Expected { media_type: Some(MediaType::Index(Family::Oci)), ..Expected::default() };
+        match document::read(raw, &kind) {
+            Ok(Document::Index(index)) => Ok(index.into_value()),
+            Ok(Document::Manifest(_)) => Err(LayoutError::IndexKind),
+            Err(source) => Err(LayoutError::Document { file: INDEX.into(), source }),
+        }
+    }
+
+    /// Finds an image.
+    ///
+    /// # Errors
+    /// [`LayoutError`] where there is none, or more than one.
+    pub fn image(&self, select: &Select) -> Result<LayoutImage<'_>, LayoutError> {
+        let index = self.index()?;
+        let root = choose(&index, select)?.clone();
+        Ok(LayoutImage { layout: self, root })
+    }
+
+    fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, LayoutError> {
+        if let Some(data) = &descriptor.data {
+            return Ok(Box::new(VerifyReader::new(Cursor::new(data.clone()), descriptor)));
+        }
+        let file = match self.dir.open_file(blob_path(&descriptor.digest)) {
+            Err(error) if error.is_not_found() => {
+                return Err(LayoutError::NoBlob { digest: descriptor.digest });
+            }
+            file => file?,
+        };
+        Ok(Box::new(VerifyReader::new(file, descriptor)))
+    }
+
+    fn read_document(&self, descriptor: &Descriptor) -> Result<Document, LayoutError> {
+        let path = blob_path(&descriptor.digest);
+        let raw = match self.dir.read(&path, MAX_MANIFEST) {
+            Err(error) if error.is_not_found() => {
+                return Err(LayoutError::NoBlob { digest: descriptor.digest });
+            }
+            raw => raw?,
+        };
+        document::read(raw, &Expected::from(descriptor))
+            .map_err(|source| LayoutError::Document { file: path, source })
+    }
+}
+
+/// An image in a layout.
+#[derive(Debug)]
+pub struct LayoutImage<'a> {
+    layout: &'a Layout,
+    root: Descriptor,
+}
+
+impl LayoutImage<'_> {
+    /// Returns the image's entry in `index.json`.
+    pub const fn descriptor(&self) -> &Descriptor {
+        &self.root
+    }
+}
+
+impl ImageSource for LayoutImage<'_> {
+    type Error = LayoutError;
+
+    fn root(&self) -> Result<Document, LayoutError> {
+        self.layout.read_document(&self.root)
+    }
+
+    fn document(&self, descriptor: &Descriptor) -> Result<Document, LayoutError> {
+        self.layout.read_document(descriptor)
+    }
+
+    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send + '_>, LayoutError> {
+        self.layout.open_blob(descriptor).map(|blob| blob as Box<dyn Read + Send>)
+    }
+}
+
+fn choose<'a>(index: &'a Index, select: &Select) -> Result<&'a Descriptor, LayoutError> {
+    let none = || LayoutError::NoImage { select: select.clone(), names: names(index) };
+    let mut matching = index.manifests.iter().enumerate().filter(|(place, entry)| match select {
+        Select::Only => true,
+        Select::Named(name) => entry.annotations.get(REF_NAME) == Some(name),
+        Select::Index(wanted) => u32::try_from(*place) == Ok(*wanted),
+    });
+    let (_, found) = matching.next().ok_or_else(none)?;
+    match matching.next() {
+        None => Ok(found),
+        Some(_) => Err(LayoutError::Several { select: select.clone(), names: names(index) }),
+    }
+}
+
+/// The names of the images, at most 16.
+fn names(index: &Index) -> Vec<String> {
+    let name = |entry: &Descriptor| entry.annotations.get(REF_NAME).cloned();
+    index.manifests.iter().filter_map(name).take(16).collect()
+}
+
+fn blob_path(digest: &Digest) -> PathBuf {
+    ["blobs", digest.algorithm().name(), &digest.hex()].iter().collect()
+}
+
+fn empty_index() -> Index {
+    Index {
+        schema_version: 2,
+        media_type: Some(MediaType::Index(Family::Oci)),
+        artifact_type: None,
+        manifests: Vec::new(),
+        subject: None,
+        annotations: std::collections::BTreeMap::new(),
+        unknown: Unknown::new(),
+    }
+}
+
+fn missing<T>(result: Result<T, PathError>) -> Result<Option<T>, PathError> {
+    match result {
+        Err(error) if error.is_not_found() => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests;
