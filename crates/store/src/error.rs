@@ -1,0 +1,246 @@
+//! What can go wrong in a store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use creel_base::digest::{Digest, ObjectId};
+use creel_base::hint::Hint;
+use creel_base::lock::LockError;
+use creel_base::path::PathError;
+use creel_codec::erofs;
+use rustix::io::Errno;
+
+use crate::pack::PackId;
+
+/// Why a store operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file operation failed.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried, as a verb phrase.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no store at the path.
+    #[error("no store at `{}`", path.display())]
+    NoStore {
+        /// Where one was looked for.
+        path: PathBuf,
+    },
+    /// A store is already at the path.
+    #[error("a store exists already at `{}`", path.display())]
+    StoreExists {
+        /// Where one was to be created.
+        path: PathBuf,
+    },
+    /// `store.json` does not parse or holds values out of range.
+    #[error("store description `{}` is not valid: {reason}", path.display())]
+    BadDescription {
+        /// The `store.json`.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store's format is newer than this program.
+    #[error("store `{}` has format {found}, newer than {known}", path.display())]
+    NewerFormat {
+        /// The store.
+        path: PathBuf,
+        /// Its format version.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+    /// The store uses a feature without which it cannot even be read.
+    #[error("store `{}` needs the unknown feature `{feature}`", path.display())]
+    UnknownFeature {
+        /// The store.
+        path: PathBuf,
+        /// The feature.
+        feature: String,
+    },
+    /// Something was to be written to a store opened read-only.
+    #[error("store `{}` is read-only", path.display())]
+    ReadOnly {
+        /// The store.
+        path: PathBuf,
+    },
+    /// A file of the store does not have the form its format asks for.
+    #[error("`{}` is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// An object is in no pack.
+    #[error("object `{id}` is not in the store")]
+    NoObject {
+        /// The object.
+        id: ObjectId,
+    },
+    /// A pack that an index or a tree names does not exist.
+    #[error("pack `{id}` is not in the store")]
+    NoPack {
+        /// The pack.
+        id: PackId,
+    },
+    /// A tree has no listing.
+    #[error("tree `{id}` is not in the store")]
+    NoTree {
+        /// The tree.
+        id: ObjectId,
+    },
+    /// A blob is not there.
+    #[error("blob `{digest}` is not in the store")]
+    NoBlob {
+        /// The blob.
+        digest: Box<Digest>,
+    },
+    /// Content does not hash to its name.
+    #[error("content of `{expected}` hashes to `{found}`")]
+    DigestMismatch {
+        /// The name.
+        expected: Box<Digest>,
+        /// What the bytes hash to.
+        found: Box<Digest>,
+    },
+    /// The calls on an object writer came in the wrong order.
+    #[error("object writer used out of order: {reason}")]
+    OutOfOrder {
+        /// Which rule was broken.
+        reason: &'static str,
+    },
+    /// A size does not fit its field.
+    #[error("{what} is too large")]
+    TooLarge {
+        /// What is.
+        what: &'static str,
+    },
+    /// A tree's listing cannot be written or read.
+    #[error("listing of tree is not valid")]
+    Listing {
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A reference's name cannot be stored.
+    #[error("name of {length} bytes cannot be stored: 1 to {limit} are possible")]
+    BadName {
+        /// How long the name is.
+        length: usize,
+        /// The longest possible.
+        limit: usize,
+    },
+    /// The caller's `References` could not tell what a blob refers to.
+    #[error("cannot tell what blob `{digest}` refers to")]
+    References {
+        /// The blob.
+        digest: Box<Digest>,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Writers are at work and the collection was asked not to wait for them.
+    #[error("store `{}` is in use by a writer", path.display())]
+    Busy {
+        /// The store.
+        path: PathBuf,
+    },
+    /// A tree gives an object another size than it has.
+    #[error("object `{id}` does not have the size that the tree gives it")]
+    WrongSize {
+        /// The object.
+        id: ObjectId,
+    },
+    /// A tree cannot be made into an EROFS image.
+    #[error("cannot make an EROFS image of tree `{tree}`")]
+    Image {
+        /// The tree.
+        tree: ObjectId,
+        /// Why.
+        #[source]
+        source: Box<erofs::WriteError>,
+    },
+    /// An entry of a tree cannot become a file of a directory.
+    #[error("cannot check out `{}`: {reason}", path.display())]
+    CannotCheckOut {
+        /// Where it was to be.
+        path: PathBuf,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A lock cannot be taken.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A file operation outside the store failed.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The kernel did not mount an image.
+    #[error("cannot mount `{}`: the kernel refused {step}", path.display())]
+    Mount {
+        /// The image.
+        path: PathBuf,
+        /// Which step failed.
+        step: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// The operation is not possible with this backend.
+    #[error("{what} needs a store with the {backend} backend")]
+    WrongBackend {
+        /// The operation.
+        what: &'static str,
+        /// The backend it needs.
+        backend: &'static str,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { action, path: path.to_owned(), source }
+    }
+
+    pub(crate) fn damaged(path: &Path, reason: &'static str) -> Self {
+        Self::Damaged { path: path.to_owned(), reason }
+    }
+}
+
+impl Hint for StoreError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "run `creel prune` to free space".into()
+            }
+            Self::NewerFormat { .. } | Self::UnknownFeature { .. } => {
+                "install a newer creel, or name another store with `--store`".into()
+            }
+            Self::Damaged { .. } | Self::DigestMismatch { .. } | Self::NoPack { .. } => {
+                "run `creel fsck --repair`, then pull the image again".into()
+            }
+            Self::Lock(error) => return error.hint(),
+            Self::Path(error) => return error.hint(),
+            Self::Mount { source, .. } => return mount_hint(source),
+            Self::Busy { .. } => "try again when the running pulls and commits have ended".into(),
+            _ => return None,
+        })
+    }
+}
+
+fn mount_hint(source: &io::Error) -> Option<String> {
+    Some(match Errno::from_io_error(source)? {
+        Errno::PERM => "run as root, or make a loose store: users cannot mount EROFS".into(),
+        Errno::NODEV => "load the kernel module `erofs`, or make a loose store".into(),
+        Errno::NOTBLK => "use Linux 6.12 or later, or make a loose store".into(),
+        _ => return None,
+    })
+}
+
+/// Result of a store operation.
+pub type Result<T> = std::result::Result<T, StoreError>;

@@ -1,0 +1,183 @@
+//! Checking a store: every damaged or missing thing is found and named.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+use creel_base::digest::{Digest, ObjectId};
+
+use crate::error::{Result, StoreError};
+use crate::gc::objects_of;
+use crate::image::SUFFIX;
+use crate::lock::{self, Kind, Wait};
+use crate::pack::PackId;
+use crate::store::{LEASE, Store};
+
+/// What a check may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Report only.
+    Check,
+    /// Drop what is damaged, so that a new pull restores it.
+    Repair,
+}
+
+/// Something wrong with a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The index of a pack is damaged: its objects cannot be found.
+    Index(PackId),
+    /// An object is in a pack that does not exist or does not hold its content.
+    Object(ObjectId, PackId),
+    /// A tree names an object that is in no pack.
+    MissingObject {
+        /// The tree.
+        tree: ObjectId,
+        /// The object.
+        object: ObjectId,
+    },
+    /// A listing is damaged, or is not one.
+    Tree(ObjectId),
+    /// A blob is damaged.
+    Blob(Digest),
+    /// A recipe is damaged, or names a tree that is not here: of the layer with this diff id.
+    Recipe(Digest),
+    /// A reference is damaged, or names what is neither a blob nor a tree nor a layer here.
+    Reference(Vec<u8>),
+}
+
+impl Store {
+    /// Reads everything and returns what is wrong; with [`Mode::Repair`] drops it too, writers
+    /// being waited for.
+    pub fn check(&self, mode: Mode) -> Result<Vec<Problem>> {
+        let _lease = match mode {
+            Mode::Check => self.reader_lease()?,
+            Mode::Repair => {
+                self.writable()?;
+                lock::take(&self.root, LEASE, Kind::Exclusive, Wait::Forever)?
+            }
+        };
+        let mut problems = Vec::new();
+        if mode == Mode::Repair {
+            self.objects.forget_merged()?;
+        }
+        for name in self.objects.dir().names()? {
+            if let Some(pack) = PackId::from_name(&name, b".idx") {
+                self.check_pack(pack, mode, &mut problems)?;
+            }
+        }
+        self.objects.refresh()?;
+        self.check_trees(mode, &mut problems)?;
+        self.check_blobs(mode, &mut problems)?;
+        self.check_recipes(mode, &mut problems)?;
+        self.check_references(mode, &mut problems)?;
+        Ok(problems)
+    }
+
+    fn check_pack(&self, pack: PackId, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
+        let index = self.objects.pack_index(pack).and_then(|index| index.verify().map(|()| index));
+        let index = match index {
+            Ok(index) => index,
+            Err(StoreError::Damaged { .. }) => {
+                problems.push(Problem::Index(pack));
+                if mode == Mode::Repair {
+                    self.objects.dir().remove(pack.index_name())?;
+                    self.objects.dir().sync()?;
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let mut bad = Vec::new();
+        index.for_each(|entry| {
+            let read = || self.objects.read(&entry.record.id, entry.record.at, |_| Ok(()));
+            if !entry.dropped && read().is_err() {
+                problems.push(Problem::Object(entry.record.id, pack));
+                bad.push(entry.number);
+            }
+            Ok(())
+        })?;
+        if mode == Mode::Repair && !bad.is_empty() { index.drop_entries(&bad) } else { Ok(()) }
+    }
+
+    fn check_trees(&self, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
+        for name in self.trees.names()? {
+            // What is derived may point at what was dropped; it is made again.
+            if mode == Mode::Repair && name.ends_with(SUFFIX.as_bytes()) {
+                self.trees.remove(OsStr::from_bytes(&name))?;
+            }
+            let Some(tree) = core::str::from_utf8(&name).ok().and_then(ObjectId::from_hex) else {
+                continue;
+            };
+            let before = problems.len();
+            match self.listing(&tree).and_then(|listing| objects_of(&listing)) {
+                Ok(objects) => {
+                    for object in objects {
+                        if self.objects.find(&object)?.is_none() {
+                            problems.push(Problem::MissingObject { tree, object });
+                        }
+                    }
+                }
+                Err(_) => problems.push(Problem::Tree(tree)),
+            }
+            if mode == Mode::Repair && problems.len() > before {
+                self.trees.remove(OsStr::from_bytes(&name))?;
+            }
+        }
+        if mode == Mode::Repair { self.trees.sync() } else { Ok(()) }
+    }
+
+    fn check_blobs(&self, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
+        for (dir, algorithm) in self.blobs.iter().zip(["sha256", "sha512"]) {
+            for name in dir.names()? {
+                let text = format!("{algorithm}:{}", String::from_utf8_lossy(&name));
+                let Ok(digest) = text.parse::<Digest>() else { continue };
+                if self.blob(&digest).is_err() {
+                    problems.push(Problem::Blob(digest));
+                    if mode == Mode::Repair {
+                        dir.remove(OsStr::from_bytes(&name))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_recipes(&self, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
+        for name in self.recipes.names()? {
+            let text = String::from_utf8_lossy(&name).replacen('-', ":", 1);
+            let Ok(diff_id) = text.parse::<Digest>() else { continue };
+            let recipe = self.recipe(&diff_id);
+            let whole = recipe
+                .is_ok_and(|found| found.is_none_or(|recipe| self.listing(&recipe.tree).is_ok()));
+            if !whole {
+                problems.push(Problem::Recipe(diff_id));
+                if mode == Mode::Repair {
+                    self.recipes.remove(OsStr::from_bytes(&name))?;
+                }
+            }
+        }
+        if mode == Mode::Repair { self.recipes.sync() } else { Ok(()) }
+    }
+
+    fn check_references(&self, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
+        for name in self.references()? {
+            let whole = match self.reference(&name) {
+                Ok(Some(digest)) => {
+                    let tree = ObjectId::try_from(digest).is_ok_and(|id| self.listing(&id).is_ok());
+                    tree || self.blob(&digest).is_ok()
+                        || matches!(self.recipe(&digest), Ok(Some(_)))
+                }
+                Ok(None) => true,
+                Err(StoreError::Damaged { .. }) => false,
+                Err(error) => return Err(error),
+            };
+            if !whole {
+                if mode == Mode::Repair {
+                    self.remove_reference(&name)?;
+                }
+                problems.push(Problem::Reference(name));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,44 @@
+//! Content-addressed store for file system trees.
+//!
+//! Contents are objects named by their sha256 and kept in packs; trees are listings of them; blobs
+//! are opaque documents; references name trees and blobs. `docs/formats/store.md` has the layout.
+#![forbid(unsafe_code)]
+
+mod checkout;
+mod config;
+mod dir;
+mod error;
+mod fault;
+mod fsck;
+mod gc;
+mod image;
+mod layout;
+mod lock;
+mod mount;
+mod names;
+mod objects;
+mod pack;
+mod partial;
+mod recipe;
+mod store;
+mod transaction;
+mod usage;
+
+pub use checkout::Owners;
+pub use config::{Access, Backend, Description, FORMAT};
+pub use error::{Result, StoreError};
+pub use fsck::{Mode, Problem};
+pub use gc::{Collected, References};
+pub use image::Image;
+pub use lock::Wait;
+pub use mount::KernelProbe;
+pub use pack::writer::PackWriter;
+pub use pack::{BLOCK, INLINE_LIMIT, Location, PackId};
+pub use partial::Partial;
+pub use recipe::Recipe;
+pub use store::{BLOB_LIMIT, LISTING_LIMIT, Probe, Store};
+pub use transaction::Transaction;
+pub use usage::{Amount, Usage};
+
+#[cfg(test)]
+mod tests;
