@@ -1,0 +1,1 @@
+//! OCI runtime: lowers a runtime specification to a plan

@@ -1,0 +1,67 @@
+//! Why a plan was not applied.
+
+use std::ffi::NulError;
+use std::io;
+
+use creel_base::hint::Hint;
+
+/// Why a plan was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// A string of the plan holds a null byte.
+    #[error("could not encode a string of the plan")]
+    Encode(#[from] NulError),
+    /// The plan has no new mount namespace, so changing the root would change the host.
+    #[error("the plan has no new mount namespace")]
+    NoMountNamespace,
+    /// A sysctl or path is not plain names below its root.
+    #[error("path `{path}` is not made of plain names")]
+    ParentInPath {
+        /// The path.
+        path: String,
+    },
+    /// The kernel did not say which capabilities it has.
+    #[error("could not read `/proc/sys/kernel/cap_last_cap`")]
+    ReadLastCapability(#[source] io::Error),
+    /// The parent could not make the child.
+    #[error("could not start the process")]
+    Start(#[source] io::Error),
+    /// A step failed in the child.
+    #[error("could not {step}")]
+    Step {
+        /// What was being done.
+        step: String,
+        /// The kernel's error.
+        #[source]
+        source: io::Error,
+    },
+    /// No candidate of the program could be executed.
+    #[error("could not execute `{program}`")]
+    Execute {
+        /// The name of the program.
+        program: String,
+        /// The kernel's error.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl SpawnError {
+    /// The exit code that shells and container tools give: 127 if the program was not found, 126
+    /// if it could not be executed, 125 if something failed before.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Execute { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
+            Self::Execute { .. } => 126,
+            _ => 125,
+        }
+    }
+}
+
+impl Hint for SpawnError {
+    fn hint(&self) -> Option<String> {
+        (self.exit_code() == 127)
+            .then(|| "check that the program is in the image and in its `PATH`".into())
+    }
+}

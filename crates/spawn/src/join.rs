@@ -1,0 +1,47 @@
+//! Starting a process in a running container.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use creel_sys::program::Op;
+
+use crate::error::SpawnError;
+use crate::lower::{Child, Steps, lower_process};
+use crate::parent;
+use crate::plan::{Namespace, Process};
+
+/// A process that joins the namespaces of another. A new terminal is not supported here.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// The pidfd of a process of the container.
+    pub target: Arc<OwnedFd>,
+    /// The namespaces joined.
+    pub namespaces: Vec<Namespace>,
+    /// Whether the container's user namespace denies `setgroups`.
+    pub denies_setgroups: bool,
+    /// The control group directory (version 2) the process starts in.
+    pub cgroup: Option<Arc<OwnedFd>>,
+    /// The program.
+    pub process: Process,
+}
+
+impl Join {
+    /// Starts the process and returns once it executes its program.
+    ///
+    /// # Errors
+    /// Names the step that failed; no process remains then.
+    pub fn spawn(&self) -> Result<Child, SpawnError> {
+        let mut steps = Steps::default();
+        let target = steps.program.give(Arc::clone(&self.target));
+        steps.add("wait for the parent", Op::WaitForParent);
+        // Before the namespaces: processes of the container must not inspect this one
+        // (CVE-2016-9962).
+        steps.add("forbid inspection", Op::NotDumpable);
+        let flags = self.namespaces.iter().fold(0, |flags, one| flags | *one as i32);
+        steps.add("join the container", Op::Join(target, flags));
+        lower_process(&self.process, &mut steps, None, self.denies_setgroups)?;
+        let set_up = |pid| parent::limit(&self.process, pid);
+        let started = steps.program.start(0, self.cgroup.as_deref(), set_up);
+        started.map_err(|failure| steps.explain(failure, &self.process))
+    }
+}

@@ -1,0 +1,71 @@
+//! The parent's part: id maps, limits and what only a file of `/proc/PID` can set.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use creel_sys::program::raise_limit;
+
+use crate::lower::invalid;
+use crate::plan::{IdMap, MapWriter, Namespace, Plan, Process};
+
+pub(crate) fn set_up(plan: &Plan, pid: i32) -> io::Result<()> {
+    if plan.namespaces.contains(&Namespace::User) {
+        write_maps(plan, pid)?;
+    }
+    limit(&plan.process, pid)
+}
+
+/// Raises limits and sets badness with the rights of the parent; the child lowers its limits
+/// itself once it no longer needs descriptors.
+pub(crate) fn limit(process: &Process, pid: i32) -> io::Result<()> {
+    for limit in &process.limits {
+        raise_limit(pid, limit.resource, limit.values)?;
+    }
+    match process.oom_score {
+        Some(score) => fs::write(format!("/proc/{pid}/oom_score_adj"), score.to_string()),
+        None => Ok(()),
+    }
+}
+
+/// The last capability that the running kernel has.
+pub(crate) fn last_capability() -> io::Result<u32> {
+    let text = fs::read_to_string("/proc/sys/kernel/cap_last_cap")?;
+    let last = text.trim().parse().ok().filter(|last| *last < 64);
+    last.ok_or_else(|| invalid(format!("last capability `{}`", text.trim())))
+}
+
+fn write_maps(plan: &Plan, pid: i32) -> io::Result<()> {
+    match &plan.map_writer {
+        MapWriter::Itself => {
+            if plan.denies_setgroups() {
+                fs::write(format!("/proc/{pid}/setgroups"), "deny")?;
+            }
+            fs::write(format!("/proc/{pid}/uid_map"), map_text(&plan.uids))?;
+            fs::write(format!("/proc/{pid}/gid_map"), map_text(&plan.gids))
+        }
+        MapWriter::Helpers { newuidmap, newgidmap } => {
+            run_helper(newuidmap, pid, &plan.uids)?;
+            run_helper(newgidmap, pid, &plan.gids)
+        }
+    }
+}
+
+fn run_helper(path: &Path, pid: i32, maps: &[IdMap]) -> io::Result<()> {
+    let numbers = maps.iter().flat_map(|map| [map.inside, map.outside, map.count]);
+    let output = Command::new(path)
+        .arg(pid.to_string())
+        .args(numbers.map(|number| number.to_string()))
+        .stdin(Stdio::null())
+        .output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!("`{}` failed: {}", path.display(), said.trim())))
+}
+
+fn map_text(maps: &[IdMap]) -> String {
+    maps.iter().map(|map| format!("{} {} {}\n", map.inside, map.outside, map.count)).collect()
+}

@@ -1,0 +1,179 @@
+//! What a confined process gets, as plain data.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::mount::{Device, Mount};
+
+/// A new namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Namespace {
+    /// Mounts.
+    Mount = 0x0002_0000,
+    /// Control groups.
+    Cgroup = 0x0200_0000,
+    /// Host and domain name.
+    Uts = 0x0400_0000,
+    /// System V and POSIX message queues.
+    Ipc = 0x0800_0000,
+    /// User and group ids.
+    User = 0x1000_0000,
+    /// Process ids.
+    Pid = 0x2000_0000,
+    /// Network.
+    Network = 0x4000_0000,
+}
+
+impl Namespace {
+    /// Every namespace but the user's.
+    pub const ROOT: [Self; 6] =
+        [Self::Mount, Self::Cgroup, Self::Uts, Self::Ipc, Self::Pid, Self::Network];
+}
+
+/// A range of ids, as in `/proc/PID/uid_map`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdMap {
+    /// First id inside.
+    pub inside: u32,
+    /// First id outside.
+    pub outside: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// Who writes the id maps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MapWriter {
+    /// This process: privileged, or with a single id, its own.
+    #[default]
+    Itself,
+    /// The set-user-id helpers that check `/etc/subuid` and `/etc/subgid`.
+    Helpers {
+        /// Path of `newuidmap`.
+        newuidmap: PathBuf,
+        /// Path of `newgidmap`.
+        newgidmap: PathBuf,
+    },
+}
+
+/// The capabilities of the program, by number; those that the caller lacks are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Kept in the bounding set.
+    pub bounding: Vec<u32>,
+    /// Permitted.
+    pub permitted: Vec<u32>,
+    /// Effective.
+    pub effective: Vec<u32>,
+    /// Inheritable; empty unless asked for (CVE-2022-29162).
+    pub inheritable: Vec<u32>,
+    /// Ambient, for a program of another user than root; must be permitted and inheritable too.
+    pub ambient: Vec<u32>,
+}
+
+/// What the program's standard input, output and error are.
+#[derive(Clone, Debug, Default)]
+pub enum Stdio {
+    /// Those of this process.
+    #[default]
+    Inherit,
+    /// These, numbered from zero; more than three are passed on too.
+    Descriptors(Vec<Arc<OwnedFd>>),
+    /// A new terminal of the container, with rows and columns; needs devpts at `/dev/pts`.
+    Terminal([u16; 2]),
+}
+
+/// A resource limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// `RLIMIT_*`.
+    pub resource: u32,
+    /// Soft, then hard limit.
+    pub values: [u64; 2],
+}
+
+/// The program and its credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    /// Capabilities.
+    pub capabilities: Capabilities,
+    /// Whether `execve` can no longer give privileges.
+    pub no_new_privileges: bool,
+    /// Seccomp filter: code, jump if true, jump if false, operand; empty for none.
+    pub seccomp: Vec<(u16, u8, u8, u32)>,
+    /// User id inside.
+    pub uid: u32,
+    /// Group id inside.
+    pub gid: u32,
+    /// Supplementary groups inside.
+    pub groups: Vec<u32>,
+    /// File mode creation mask.
+    pub umask: u32,
+    /// Working directory inside.
+    pub cwd: String,
+    /// Paths of the program inside, tried in order.
+    pub candidates: Vec<String>,
+    /// Arguments, the first being the name.
+    pub argv: Vec<String>,
+    /// Environment as `NAME=value`.
+    pub env: Vec<String>,
+    /// Standard descriptors.
+    pub stdio: Stdio,
+    /// Resource limits.
+    pub limits: Vec<Limit>,
+    /// Badness for the out-of-memory killer, -1000 to 1000.
+    pub oom_score: Option<i16>,
+}
+
+/// A confined process as data. `Display` says what would be done.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The directory that becomes the root.
+    pub root: PathBuf,
+    /// Whether the root is read-only.
+    pub read_only_root: bool,
+    /// New namespaces; must hold `Mount`.
+    pub namespaces: Vec<Namespace>,
+    /// User ids; written only with a new user namespace.
+    pub uids: Vec<IdMap>,
+    /// Group ids; likewise.
+    pub gids: Vec<IdMap>,
+    /// Who writes both maps.
+    pub map_writer: MapWriter,
+    /// Mounts, in order.
+    pub mounts: Vec<Mount>,
+    /// Device nodes below `/dev`.
+    pub devices: Vec<Device>,
+    /// Symbolic links below `/dev`: name, text.
+    pub links: Vec<(String, String)>,
+    /// Kernel parameters as paths below `/proc/sys`, and values.
+    pub sysctls: Vec<(String, String)>,
+    /// Paths hidden if they exist.
+    pub masked: Vec<String>,
+    /// Paths made read-only if they exist.
+    pub read_only: Vec<String>,
+    /// The host name; needs `Uts`.
+    pub hostname: Option<String>,
+    /// The control group directory (version 2) the process starts in.
+    pub cgroup: Option<Arc<OwnedFd>>,
+    /// The program.
+    pub process: Process,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "namespaces: {:?}", self.namespaces)?;
+        for (name, maps) in [("uid", &self.uids), ("gid", &self.gids)] {
+            for IdMap { inside, outside, count } in maps {
+                writeln!(f, "{name} map: {inside} -> {outside}, {count}")?;
+            }
+        }
+        match self.lower() {
+            Ok(steps) => steps.names.iter().try_for_each(|name| writeln!(f, "{name}")),
+            Err(error) => writeln!(f, "invalid: {error}"),
+        }
+    }
+}
