@@ -1,0 +1,101 @@
+//! The one place where errors become words and exit codes.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use creel_base::hint::Hint;
+
+/// creel itself failed; 126, 127 and 128+n are the container's (as in Docker and Podman).
+const FAILED: u8 = 125;
+
+/// A command that did not do what was asked, ready to be told to a person.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What failed, then why, from the outside in.
+    chain: Vec<String>,
+    hint: Option<String>,
+    code: u8,
+}
+
+impl<E: Hint> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let hint = error.hint();
+        let mut chain = vec![error.to_string()];
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let words = error.to_string();
+            // A transparent wrapper says what its source says.
+            if chain.last() != Some(&words) {
+                chain.push(words);
+            }
+            cause = error.source();
+        }
+        Self { chain, hint, code: FAILED }
+    }
+}
+
+impl Failure {
+    /// Prints what clap has to say: help and versions on standard output, refusals on standard error.
+    pub(crate) fn usage(refused: &clap::Error) -> ExitCode {
+        // A reader that has gone away is no failure of ours.
+        let _ = refused.print();
+        if refused.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS }
+    }
+
+    /// Output could not be written; a closed pipe is the reader's choice and not an error.
+    pub(crate) fn output(error: &io::Error) -> Self {
+        let code = if error.kind() == io::ErrorKind::BrokenPipe { 0 } else { FAILED };
+        Self { chain: vec!["cannot write the output".into(), error.to_string()], hint: None, code }
+    }
+
+    /// Prints the failure and returns the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        if self.code != 0 {
+            // Nobody is left to tell when this fails.
+            let _ = write!(io::stderr().lock(), "{}", self.words());
+        }
+        ExitCode::from(self.code)
+    }
+
+    fn words(&self) -> String {
+        let mut words = format!("error: {}\n", self.chain.join(": "));
+        if let Some(hint) = &self.hint {
+            words.push_str(&format!("\nhint: {hint}\n"));
+        }
+        words
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Outer(io::Error);
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("cannot open the store `/x`")
+        }
+    }
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    impl Hint for Outer {
+        fn hint(&self) -> Option<String> {
+            Some("run `creel doctor`".into())
+        }
+    }
+
+    #[test]
+    fn says_what_why_and_what_next() {
+        let failure = Failure::from(Outer(io::Error::other("permission denied")));
+        assert_eq!(
+            failure.words(),
+            "error: cannot open the store `/x`: permission denied\n\nhint: run `creel doctor`\n"
+        );
+    }
+}

@@ -1,0 +1,40 @@
+//! The creel command line: argv in, output and exit codes out.
+//!
+//! The only crate that prints, reads the environment or exits. One subcommand is one file under
+//! `commands/`, and the file tree mirrors the command tree.
+#![forbid(unsafe_code)]
+
+mod commands;
+mod failure;
+mod output;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+pub use commands::Cli;
+use failure::Failure;
+
+/// Runs the program with this process's arguments.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+/// Runs the program with these arguments, the program's own name first.
+pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = command().try_get_matches_from(argv).and_then(|m| Cli::from_arg_matches(&m));
+    let cli = match cli {
+        Ok(cli) => cli,
+        Err(refused) => return Failure::usage(&refused),
+    };
+    match cli.run() {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Returns the one definition that parsing, help, completions and man pages come from.
+pub fn command() -> clap::Command {
+    Cli::command()
+}

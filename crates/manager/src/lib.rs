@@ -1,0 +1,10 @@
+//! Containers and images as objects: what the command line is a face of.
+//!
+//! Gives the store's blobs their OCI meaning and composes the blocks below. Knows no argv and no
+//! terminal, and reads no environment: [`Settings`] carry what depends on them.
+#![forbid(unsafe_code)]
+
+pub mod doctor;
+mod engine;
+
+pub use engine::{Engine, EngineError, Settings};
