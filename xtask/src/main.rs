@@ -1,0 +1,62 @@
+//! The repository's own tasks, run through `./x`: build, test, demo, bench, peers.
+#![forbid(unsafe_code)]
+// A task runner talks to the developer at the terminal.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod arrows;
+mod build;
+mod demo;
+mod install;
+mod peers;
+mod run;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Builds, tests and measures creel
+#[derive(Parser)]
+#[command(name = "./x", disable_help_subcommand = false)]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install the Debian packages and cargo tools that the other tasks need
+    Tools,
+    /// Build `creel` and `creel-init` as released, and check their sizes
+    Build,
+    /// Pull, run and measure a real image on this machine, from nothing
+    Demo,
+    /// Install the programs, man pages and completions
+    Install(install::Args),
+    /// Run a command in a root directory with the newest peers from Debian sid
+    Peers(peers::Args),
+    /// Run the tests (as root: all of them)
+    Test(test::Args),
+}
+
+fn main() -> ExitCode {
+    match run_task() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("x: error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_task() -> anyhow::Result<()> {
+    match Args::parse().task {
+        Task::Tools => tools::install_all(),
+        Task::Build => build::release().map(drop),
+        Task::Demo => demo::run(),
+        Task::Install(args) => install::install(&args),
+        Task::Peers(args) => peers::enter(&args),
+        Task::Test(args) => test::tiers(&args),
+    }
+}
