@@ -7,6 +7,7 @@
 mod commands;
 mod failure;
 mod output;
+mod settings;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

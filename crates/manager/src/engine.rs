@@ -1,19 +1,28 @@
-//! What every command works on: the store, and the way to registries.
+//! What every command works on: the store, the run directory, and the way to registries.
+//!
+//! Opening an engine opens the store and nothing else: configuration, credentials and TLS cost more
+//! than a container's start, and only pulls and pushes need them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use creel_base::hint::Hint;
+use creel_base::path::{Dir, Mode, PathError};
 use creel_base::platform::Platform;
 use creel_registry::credentials::{AuthFiles, CredentialSource, Fixed};
 use creel_registry::registries::{Registries, RegistriesError};
 use creel_registry::{Client, Config};
-use creel_store::{KernelProbe, Store, StoreError};
+use creel_store::{KernelProbe, Owners, Store, StoreError};
 
 /// What depends on the user, the environment and the command line.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The store's directory; made at the first use.
     pub store: PathBuf,
+    /// The directory of what a reboot may take: mounts, sockets, locks. Made at the first use.
+    pub run: PathBuf,
+    /// Whose the files of a loose store are.
+    pub owners: Owners,
     /// Files with credentials, in the order in which they are asked.
     pub auth_files: Vec<PathBuf>,
     /// `registries.conf`, in the order in which the first that is there counts.
@@ -22,8 +31,6 @@ pub struct Settings {
     pub registries_drop_ins: Vec<PathBuf>,
     /// How registries are spoken to.
     pub client: Config,
-    /// User and password given on the command line, in place of the files.
-    pub credentials: Option<Fixed>,
     /// The platform that images are chosen for.
     pub platform: Platform,
 }
@@ -39,6 +46,20 @@ pub enum EngineError {
         /// The reason.
         source: StoreError,
     },
+    /// The run directory cannot be made or opened.
+    #[error("cannot use the run directory `{path}`", path = .path.display())]
+    Run {
+        /// The directory.
+        path: PathBuf,
+        /// The reason.
+        source: PathError,
+    },
+    /// Others could change what is in the run directory.
+    #[error("run directory `{path}` can be written by others", path = .path.display())]
+    RunIsOpen {
+        /// The directory.
+        path: PathBuf,
+    },
     /// `registries.conf` cannot be followed.
     #[error(transparent)]
     Registries(#[from] RegistriesError),
@@ -48,6 +69,11 @@ impl Hint for EngineError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Store { source, .. } => source.hint(),
+            Self::Run { source, .. } => source.hint(),
+            Self::RunIsOpen { path } => Some(format!(
+                "name another with `--run-dir`, or remove `{}` if it is not yours",
+                path.display()
+            )),
             Self::Registries(_) => None,
         }
     }
@@ -56,37 +82,97 @@ impl Hint for EngineError {
 /// A store and the registries that fill it.
 pub struct Engine {
     pub(crate) store: Store,
-    pub(crate) client: Client,
-    pub(crate) registries: Registries,
-    pub(crate) platform: Platform,
+    pub(crate) settings: Settings,
+    registries: OnceLock<Registries>,
+    client: OnceLock<Client>,
 }
 
 impl Engine {
     /// Opens the store, or makes it where there is none.
     ///
     /// # Errors
-    /// [`EngineError`].
+    /// [`EngineError::Store`].
     pub fn open(settings: Settings) -> Result<Self, EngineError> {
-        let path = settings.store;
-        let store = match Store::open(&path) {
-            Err(StoreError::NoStore { .. }) => Store::create(&path, &KernelProbe, Vec::new()),
-            opened => opened,
-        };
-        let store = store.map_err(|source| EngineError::Store { path, source })?;
-        let credentials: Box<dyn CredentialSource> = match settings.credentials {
-            Some(fixed) => Box::new(fixed),
-            None => Box::new(AuthFiles { paths: settings.auth_files }),
-        };
-        Ok(Self {
-            store,
-            client: Client::new(settings.client, credentials),
-            registries: Registries::load(&settings.registries, &settings.registries_drop_ins)?,
-            platform: settings.platform,
-        })
+        let path = &settings.store;
+        let store = open_or_create(path)
+            .map_err(|source| EngineError::Store { path: path.clone(), source })?;
+        let (registries, client) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { store, settings, registries, client })
     }
 
     /// Returns the store.
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Returns the run directory's path, whether it is there or not.
+    pub fn run(&self) -> &Path {
+        &self.settings.run
+    }
+
+    /// Opens the run directory, or makes it where there is none: mode 0700, the caller's own.
+    ///
+    /// # Errors
+    /// [`EngineError::Run`], and [`EngineError::RunIsOpen`] for a directory in which others could
+    /// have put what is there, as in `/tmp`.
+    pub fn run_dir(&self) -> Result<Dir, EngineError> {
+        let path = self.run();
+        let failed = |source| EngineError::Run { path: path.to_owned(), source };
+        let dir = Dir::open_or_create(path, Mode::RWXU).map_err(failed)?;
+        let stat = dir.stat_self().map_err(failed)?;
+        let own = stat.st_uid == rustix::process::geteuid().as_raw();
+        if own && stat.st_mode & 0o022 == 0 {
+            Ok(dir)
+        } else {
+            Err(EngineError::RunIsOpen { path: path.to_owned() })
+        }
+    }
+
+    /// Returns whose the files of a loose store are.
+    pub const fn owners(&self) -> Owners {
+        self.settings.owners
+    }
+
+    /// Returns the platform that images are chosen for.
+    pub const fn platform(&self) -> &Platform {
+        &self.settings.platform
+    }
+
+    /// Returns `registries.conf`, read at the first call.
+    ///
+    /// # Errors
+    /// [`RegistriesError`].
+    pub fn registries(&self) -> Result<&Registries, RegistriesError> {
+        if let Some(registries) = self.registries.get() {
+            return Ok(registries);
+        }
+        let Settings { registries, registries_drop_ins, .. } = &self.settings;
+        let loaded = Registries::load(registries, registries_drop_ins)?;
+        Ok(self.registries.get_or_init(|| loaded))
+    }
+
+    /// Returns the way to registries: with credentials from the command line, or from files.
+    pub fn client(&self, credentials: Option<Fixed>) -> Client {
+        let new =
+            |source: Box<dyn CredentialSource>| Client::new(self.settings.client.clone(), source);
+        match credentials {
+            Some(fixed) => new(Box::new(fixed)),
+            None => {
+                let files = || AuthFiles { paths: self.settings.auth_files.clone() };
+                self.client.get_or_init(|| new(Box::new(files()))).clone()
+            }
+        }
+    }
+}
+
+fn open_or_create(path: &Path) -> Result<Store, StoreError> {
+    match Store::open(path) {
+        Err(StoreError::NoStore { .. }) => {}
+        opened => return opened,
+    }
+    match Store::create(path, &KernelProbe, Vec::new()) {
+        // Another process was quicker.
+        Err(StoreError::StoreExists { .. }) => Store::open(path),
+        created => created,
     }
 }

@@ -7,4 +7,8 @@
 pub mod doctor;
 mod engine;
 
+pub use creel_registry::certs::CertSources;
+pub use creel_registry::client::Proxies;
+pub use creel_registry::{Config, credentials};
+pub use creel_store::{Owners, Store};
 pub use engine::{Engine, EngineError, Settings};

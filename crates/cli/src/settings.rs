@@ -1,0 +1,225 @@
+//! What the environment and the global options say: the only place where the environment is read.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use creel_base::platform::Platform;
+use creel_manager::{CertSources, Config, Engine, Owners, Proxies, Settings};
+
+use crate::failure::Failure;
+
+/// Options that every command takes, before or after its name.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Globals {
+    /// Directory of images and containers [default: `$CREEL_STORE`, else /var/lib/creel as root,
+    /// ~/.local/share/creel as a user]
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
+    store: Option<PathBuf>,
+    /// Directory of mounts and sockets [default: `$CREEL_RUN_DIR`, else /run/creel as root,
+    /// `$XDG_RUNTIME_DIR`/creel as a user]
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
+    run_dir: Option<PathBuf>,
+}
+
+impl Globals {
+    /// Opens the engine with what the options and the environment say.
+    pub(crate) fn engine(&self) -> Result<Engine, Failure> {
+        Ok(Engine::open(self.settings())?)
+    }
+
+    /// Returns what the options and the environment say, for commands that have a say in it too.
+    pub(crate) fn settings(&self) -> Settings {
+        let environment = Environment::of_process();
+        Settings {
+            store: self.store.clone().unwrap_or_else(|| environment.store()),
+            run: self.run_dir.clone().unwrap_or_else(|| environment.run()),
+            owners: environment.owners(),
+            auth_files: environment.auth_files(),
+            registries: environment.registries(),
+            registries_drop_ins: environment.registries_drop_ins(),
+            client: environment.client(),
+            platform: Platform::host(),
+        }
+    }
+}
+
+/// The environment's variables and the user, as values.
+struct Environment {
+    get: Variables,
+    uid: u32,
+}
+
+type Variables = Box<dyn Fn(&str) -> Option<OsString>>;
+
+impl Environment {
+    fn of_process() -> Self {
+        let uid = rustix::process::geteuid().as_raw();
+        Self { get: Box::new(|name| std::env::var_os(name)), uid }
+    }
+
+    /// A variable that is set and not empty.
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        (self.get)(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    }
+
+    /// A base directory; what is not absolute is to be ignored (XDG base directory specification).
+    fn base(&self, name: &str) -> Option<PathBuf> {
+        self.path(name).filter(|path| path.is_absolute())
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        self.base("HOME")
+    }
+
+    fn configuration(&self) -> Option<PathBuf> {
+        self.base("XDG_CONFIG_HOME").or_else(|| Some(self.home()?.join(".config")))
+    }
+
+    const fn is_root(&self) -> bool {
+        self.uid == 0
+    }
+
+    fn store(&self) -> PathBuf {
+        let data =
+            || self.base("XDG_DATA_HOME").or_else(|| Some(self.home()?.join(".local/share")));
+        let own = match self.is_root() {
+            true => None,
+            false => data().map(|data| data.join("creel")),
+        };
+        self.path("CREEL_STORE").or(own).unwrap_or_else(|| "/var/lib/creel".into())
+    }
+
+    fn run(&self) -> PathBuf {
+        if let Some(path) = self.path("CREEL_RUN_DIR") {
+            return path;
+        }
+        match self.base("XDG_RUNTIME_DIR") {
+            _ if self.is_root() => "/run/creel".into(),
+            Some(runtime) => runtime.join("creel"),
+            // Others can write there: the engine checks whose it is.
+            None => format!("/tmp/creel-{}", self.uid).into(),
+        }
+    }
+
+    const fn owners(&self) -> Owners {
+        if self.is_root() { Owners::AsInTree } else { Owners::Caller }
+    }
+
+    /// containers-auth.json(5), then Docker's own.
+    fn auth_files(&self) -> Vec<PathBuf> {
+        if let Some(only) = self.path("REGISTRY_AUTH_FILE") {
+            return vec![only];
+        }
+        let runtime = self
+            .base("XDG_RUNTIME_DIR")
+            .unwrap_or_else(|| format!("/run/containers/{}", self.uid).into());
+        let runtime = match runtime.starts_with("/run/containers") {
+            true => runtime.join("auth.json"),
+            false => runtime.join("containers/auth.json"),
+        };
+        let configuration = self.configuration().map(|path| path.join("containers/auth.json"));
+        let docker = self.base("DOCKER_CONFIG").or_else(|| Some(self.home()?.join(".docker")));
+        [Some(runtime), configuration, docker.map(|path| path.join("config.json"))]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// containers-registries.conf(5), "FILES".
+    fn registries(&self) -> Vec<PathBuf> {
+        if let Some(only) = self.path("CONTAINERS_REGISTRIES_CONF") {
+            return vec![only];
+        }
+        self.containers("registries.conf")
+    }
+
+    fn registries_drop_ins(&self) -> Vec<PathBuf> {
+        // The user's come last, so that they count.
+        self.containers("registries.conf.d").into_iter().rev().collect()
+    }
+
+    /// `NAME` of the user's and then of the system's `containers` directory.
+    fn containers(&self, name: &str) -> Vec<PathBuf> {
+        let own = self.configuration().map(|path| path.join("containers").join(name));
+        let system = Path::new("/etc/containers").join(name);
+        own.into_iter().chain([system]).collect()
+    }
+
+    fn client(&self) -> Config {
+        let mut certs_d = self.containers("certs.d");
+        certs_d.push("/etc/docker/certs.d".into());
+        let text = |name: &str| self.path(name)?.into_os_string().into_string().ok();
+        let either = |lower: &str, upper: &str| text(lower).or_else(|| text(upper));
+        let all = || either("all_proxy", "ALL_PROXY");
+        Config {
+            certs: CertSources { certs_d, bundle: self.path("SSL_CERT_FILE") },
+            proxies: Proxies {
+                // Not `HTTP_PROXY`: a CGI client could set it (httpoxy, CVE-2016-5385).
+                http: text("http_proxy").or_else(all),
+                https: either("https_proxy", "HTTPS_PROXY").or_else(all),
+                no_proxy: either("no_proxy", "NO_PROXY").unwrap_or_default(),
+            },
+            ..Config::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(uid: u32, variables: &'static [(&str, &str)]) -> Environment {
+        let get = |name: &str| {
+            let found = variables.iter().find(|(variable, _)| *variable == name)?;
+            Some(OsString::from(found.1))
+        };
+        Environment { get: Box::new(get), uid }
+    }
+
+    #[test]
+    fn finds_store_and_run_directory() {
+        type Case = (u32, &'static [(&'static str, &'static str)], &'static str, &'static str);
+        let cases: [Case; 6] = [
+            (0, &[("HOME", "/root")], "/var/lib/creel", "/run/creel"),
+            (0, &[("XDG_RUNTIME_DIR", "/run/user/0")], "/var/lib/creel", "/run/creel"),
+            (7, &[("HOME", "/h")], "/h/.local/share/creel", "/tmp/creel-7"),
+            (
+                7,
+                &[("HOME", "/h"), ("XDG_DATA_HOME", "/d"), ("XDG_RUNTIME_DIR", "/r")],
+                "/d/creel",
+                "/r/creel",
+            ),
+            (7, &[("HOME", "/h"), ("XDG_DATA_HOME", "d")], "/h/.local/share/creel", "/tmp/creel-7"),
+            (7, &[("CREEL_STORE", "s"), ("CREEL_RUN_DIR", "r")], "s", "r"),
+        ];
+        for (uid, variables, store, run) in cases {
+            let environment = environment(uid, variables);
+            assert_eq!(environment.store(), Path::new(store), "{variables:?}");
+            assert_eq!(environment.run(), Path::new(run), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn finds_credentials_and_registries() {
+        let user = environment(7, &[("HOME", "/h"), ("XDG_RUNTIME_DIR", "/r")]);
+        let files = ["/r/containers/auth.json", "/h/.config/containers/auth.json"];
+        let files: Vec<PathBuf> =
+            files.into_iter().chain(["/h/.docker/config.json"]).map(Into::into).collect();
+        assert_eq!(user.auth_files(), files);
+        assert_eq!(user.registries()[0], Path::new("/h/.config/containers/registries.conf"));
+        assert_eq!(user.registries_drop_ins()[0], Path::new("/etc/containers/registries.conf.d"));
+        let root = environment(0, &[("REGISTRY_AUTH_FILE", "/a")]);
+        assert_eq!(root.auth_files(), [Path::new("/a")]);
+        let bare = environment(0, &[]);
+        assert_eq!(bare.auth_files(), [Path::new("/run/containers/0/auth.json")]);
+    }
+
+    #[test]
+    fn finds_proxies() {
+        let some =
+            environment(0, &[("HTTP_PROXY", "bad"), ("HTTPS_PROXY", "s"), ("no_proxy", "n")]);
+        let proxies = some.client().proxies;
+        assert_eq!((proxies.http, proxies.https.as_deref()), (None, Some("s")));
+        assert_eq!(proxies.no_proxy, "n");
+    }
+}
