@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use creel_base::digest::ObjectId;
 use creel_base::path::{Dir, IfExists};
 use creel_codec::erofs::OverlayMarks;
-use creel_codec::listing;
 use creel_codec::tree::{Entry, Kind, Tree, path};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
@@ -45,9 +44,7 @@ impl Store {
         overlay: OverlayMarks,
     ) -> Result<()> {
         let _lease = self.reader_lease()?;
-        let invalid = |source| StoreError::Listing { source: Box::new(source) };
-        let listing = self.listing(tree)?;
-        let tree = listing::decode(&listing, &listing::Limits::default()).map_err(invalid)?;
+        let tree = self.tree(tree)?;
         let name = target.file_name().ok_or_else(|| StoreError::CannotCheckOut {
             path: target.to_owned(),
             reason: "the directory has no name",

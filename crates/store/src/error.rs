@@ -8,6 +8,8 @@ use creel_base::hint::Hint;
 use creel_base::lock::LockError;
 use creel_base::path::PathError;
 use creel_codec::erofs;
+use creel_codec::layer::LayerError;
+use creel_codec::tree::TreeError;
 use rustix::io::Errno;
 
 use crate::pack::PackId;
@@ -136,6 +138,36 @@ pub enum StoreError {
         length: usize,
         /// The longest possible.
         limit: usize,
+    },
+    /// A layer's archive is not one that is taken.
+    #[error("layer is refused")]
+    Layer {
+        /// Why.
+        #[source]
+        source: Box<LayerError>,
+    },
+    /// A layer has not been unpacked.
+    #[error("layer `{diff_id}` is not in the store")]
+    NoLayer {
+        /// Its diff id.
+        diff_id: Box<Digest>,
+    },
+    /// A layer does not fit those below it.
+    #[error("layer `{diff_id}` cannot lie on those below it")]
+    Stack {
+        /// Its diff id.
+        diff_id: Box<Digest>,
+        /// Why not.
+        #[source]
+        source: Box<TreeError>,
+    },
+    /// A tree has no regular file at a path.
+    #[error("cannot read `{}`: {reason}", .path.escape_ascii())]
+    NoFile {
+        /// The path in the tree.
+        path: Box<[u8]>,
+        /// Why not.
+        reason: &'static str,
     },
     /// The caller's `References` could not tell what a blob refers to.
     #[error("cannot tell what blob `{digest}` refers to")]

@@ -21,7 +21,11 @@ use crate::store::{LEASE, Store};
 
 /// What the store cannot know about its blobs, as it does not know OCI.
 pub trait References {
-    /// Returns what a blob refers to: blobs, trees, and layers by diff id. Names that the store lacks are passed over.
+    /// Returns what a blob refers to: blobs, trees, layers by diff id, and stacks by the chain ids
+    /// of their layers ([`crate::chain_ids`]). Names that the store lacks are passed over.
+    ///
+    /// A recipe keeps its tree, be it named by diff id or chain id, and a tree keeps its contents.
+    /// Without its chain ids, a stack has to be made anew when it is mounted next.
     fn of_blob(
         &self,
         digest: &Digest,

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use creel_base::digest::ObjectId;
 use creel_codec::erofs::{self, Device, OverlayMarks, Placement};
-use creel_codec::listing;
 
 use crate::config::Backend;
 use crate::error::{Result, StoreError};
@@ -93,9 +92,7 @@ impl Store {
     }
 
     fn make_image(&self, transaction: &Transaction<'_>, id: &ObjectId) -> Result<()> {
-        let bytes = self.listing(id)?;
-        let invalid = |source| StoreError::Listing { source: Box::new(source) };
-        let tree = listing::decode(&bytes, &listing::Limits::default()).map_err(invalid)?;
+        let tree = self.tree(id)?;
         let layout = Layout::new(transaction, &tree)?;
         let numbers: HashMap<_, _> =
             layout.devices.iter().zip(0_u16..).map(|(pack, number)| (*pack, number)).collect();

@@ -11,6 +11,8 @@ use crate::{
     Access, Backend, Collected, Mode, Problem, Recipe, References, Result, Store, StoreError, Wait,
 };
 
+mod layers;
+
 struct Nothing;
 
 impl References for Nothing {
