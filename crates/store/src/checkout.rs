@@ -44,7 +44,24 @@ impl Store {
         overlay: OverlayMarks,
     ) -> Result<()> {
         let _lease = self.reader_lease()?;
-        let tree = self.tree(tree)?;
+        self.checkout_tree(&self.tree(tree)?, &[*tree], target, owners, overlay)
+    }
+
+    /// Does the same with a tree that need not be in the store itself, such as layers merged: only
+    /// `layers`, the trees that its contents came with, must be.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::checkout`].
+    pub fn checkout_tree(
+        &self,
+        tree: &Tree,
+        _layers: &[ObjectId],
+        target: &Path,
+        owners: Owners,
+        overlay: OverlayMarks,
+    ) -> Result<()> {
+        let _lease = self.reader_lease()?;
         let name = target.file_name().ok_or_else(|| StoreError::CannotCheckOut {
             path: target.to_owned(),
             reason: "the directory has no name",
@@ -57,7 +74,7 @@ impl Store {
         let number = crate::dir::random().map_err(StoreError::io("name a file in", target))?;
         let staging = format!(".tmp-{:032x}", u128::from_be_bytes(number));
         above.mkdir(&staging, Mode::RWXU)?;
-        let made = Writer { store: self, tree: &tree, owners, overlay }
+        let made = Writer { store: self, tree, owners, overlay }
             .write(&above, &staging)
             .and_then(|()| Ok(above.rename(staging.as_ref(), name.as_ref(), IfExists::Fail)?));
         if made.is_err() {

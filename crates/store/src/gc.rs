@@ -15,7 +15,7 @@ use crate::dir::{Dir, TEMPORARY};
 use crate::error::{Result, StoreError};
 use crate::fault;
 use crate::lock::{self, Kind, Wait};
-use crate::pack::index::Entry;
+use crate::pack::index::{Entry, Index};
 use crate::pack::{BLOCK, PackId};
 use crate::store::{LEASE, Store};
 
@@ -83,6 +83,24 @@ impl Store {
         Ok(done)
     }
 
+    /// Counts what [`Store::collect`] would remove now, and removes nothing.
+    pub fn collectable(&self, references: &dyn References) -> Result<Collected> {
+        let _lease = self.reader_lease()?;
+        self.objects.refresh()?;
+        let marked = self.mark(references)?;
+        let mut found = Collected::default();
+        for (blobs, algorithm) in self.blobs.iter().zip(["sha256", "sha512"]) {
+            found.blobs += unmarked(blobs, |hex| marked.has(&format!("{algorithm}:{hex}")))?;
+        }
+        found.trees = unmarked(&self.trees, |hex| marked.has(&format!("sha256:{hex}")))?;
+        for pack in self.objects.packs() {
+            let (live, dead) = split(&self.objects.read_only_index(pack)?, &marked)?;
+            found.add_objects(&dead);
+            found.packs += u64::from(live.is_empty());
+        }
+        Ok(found)
+    }
+
     fn mark(&self, references: &dyn References) -> Result<Marked> {
         let mut todo = references.pinned();
         for name in self.references()? {
@@ -144,19 +162,8 @@ impl Store {
 
     fn sweep_pack(&self, pack: PackId, marked: &Marked, done: &mut Collected) -> Result<()> {
         let index = self.objects.pack_index(pack)?;
-        let (mut live, mut dead): (Vec<Entry>, Vec<Entry>) = (Vec::new(), Vec::new());
-        index.for_each(|entry| {
-            let used = !entry.dropped && marked.objects.contains(&entry.record.id);
-            if used {
-                live.push(*entry)
-            } else {
-                dead.push(*entry)
-            }
-            Ok(())
-        })?;
-        let fresh: Vec<_> = dead.iter().filter(|entry| !entry.dropped).collect();
-        done.objects += fresh.len() as u64;
-        done.bytes += fresh.iter().map(|entry| entry.record.at.stored).sum::<u64>();
+        let (live, dead) = split(&index, marked)?;
+        done.add_objects(&dead);
         let dir = self.objects.dir();
         if live.is_empty() {
             done.packs += 1;
@@ -165,8 +172,9 @@ impl Store {
             dir.remove(pack.pack_name())?;
             return Ok(());
         }
-        if !fresh.is_empty() {
-            let numbers: Vec<_> = fresh.iter().map(|entry| entry.number).collect();
+        let fresh = dead.iter().filter(|entry| !entry.dropped);
+        let numbers: Vec<_> = fresh.map(|entry| entry.number).collect();
+        if !numbers.is_empty() {
             index.drop_entries(&numbers)?;
         }
         // Also when nothing is fresh: a crash may have come between the index and the holes.
@@ -206,10 +214,31 @@ impl Store {
     }
 }
 
+impl Collected {
+    /// Adds the entries of an index that had not been dropped before.
+    fn add_objects(&mut self, dead: &[Entry]) {
+        for entry in dead.iter().filter(|entry| !entry.dropped) {
+            self.objects += 1;
+            self.bytes = self.bytes.saturating_add(entry.record.at.stored);
+        }
+    }
+}
+
 impl Marked {
     fn has(&self, digest: &str) -> bool {
         digest.parse().is_ok_and(|digest| self.names.contains(&digest))
     }
+}
+
+/// Parts the entries of an index into those in use and those that are not.
+fn split(index: &Index, marked: &Marked) -> Result<(Vec<Entry>, Vec<Entry>)> {
+    let (mut live, mut dead) = (Vec::new(), Vec::new());
+    index.for_each(|entry| {
+        let used = !entry.dropped && marked.objects.contains(&entry.record.id);
+        if used { &mut live } else { &mut dead }.push(*entry);
+        Ok(())
+    })?;
+    Ok((live, dead))
 }
 
 /// The objects that a listing names.
@@ -220,6 +249,13 @@ pub(crate) fn objects_of(listing: &[u8]) -> Result<Vec<ObjectId>> {
         .map(|object| object.map(|(id, _)| id))
         .collect::<std::result::Result<_, _>>()
         .map_err(invalid)
+}
+
+/// Counts the files that `keep` does not want, without what is derived from them.
+fn unmarked(dir: &Dir, keep: impl Fn(&str) -> bool) -> Result<u64> {
+    let names = dir.names()?;
+    let texts = names.iter().map(|name| String::from_utf8_lossy(name));
+    Ok(texts.filter(|name| !name.contains('.') && !keep(name)).count() as u64)
 }
 
 /// Removes half-written files, and the files that `keep` does not want, durably.

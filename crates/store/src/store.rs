@@ -198,6 +198,13 @@ impl Store {
         }
     }
 
+    /// The ids of the trees in this store, without its alternates; sorted.
+    pub fn trees(&self) -> Result<Vec<ObjectId>> {
+        let names = self.trees.names()?;
+        let text = names.iter().filter_map(|name| core::str::from_utf8(name).ok());
+        Ok(text.filter_map(ObjectId::from_hex).collect())
+    }
+
     /// Reads a blob, checked against its digest.
     pub fn blob(&self, digest: &Digest) -> Result<Vec<u8>> {
         match self.blob_dir(digest).read(digest.hex(), BLOB_LIMIT)? {

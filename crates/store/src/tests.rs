@@ -152,8 +152,12 @@ fn collection_keeps_what_is_named_and_frees_the_rest() {
     write(&store, b"gone", &contents(3)).unwrap();
     store.remove_reference(b"old").unwrap();
     store.remove_reference(b"gone").unwrap();
+    let expected = store.collectable(&Nothing).unwrap();
+    assert_eq!(store.trees().unwrap().len(), 3);
     let done = store.collect(&Nothing, Wait::No).unwrap();
     assert_eq!((done.trees, done.packs), (2, 1));
+    assert_eq!(done, expected);
+    assert_eq!(store.trees().unwrap().len(), 1);
     assert_eq!(store.check(Mode::Check).unwrap(), []);
     assert_eq!(read(&store, &ObjectId::of(&shared)).unwrap(), shared);
     assert!(store.locate(&ObjectId::of(&contents(1)[7])).unwrap().is_none());
