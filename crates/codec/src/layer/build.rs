@@ -48,7 +48,8 @@ pub(super) struct Builder {
 
 const ROOT: u32 = 0;
 
-fn implied() -> (Meta, Kind) {
+/// A directory that an archive does not have, but something below it.
+pub(super) fn implied() -> (Meta, Kind) {
     let meta = Meta { mode: 0o755, ..Meta::default() };
     (meta, Kind::Directory { opaque: false, implied: true })
 }

@@ -5,6 +5,8 @@
 use super::LayerError;
 use crate::tree::{MAX_NAME_BYTES, path};
 
+/// How the names of whiteouts begin.
+pub(super) const WHITEOUT: &[u8] = b".wh.";
 /// Longest path, in bytes (Linux `PATH_MAX` with its NUL).
 const MAX_PATH_BYTES: usize = 4096;
 
@@ -63,7 +65,7 @@ pub(super) fn normalise(raw: &[u8], depth: usize) -> Result<Vec<u8>, LayerError>
 /// [`LayerError::Name`] for whiteouts of no name (`.wh.`), of `.` and `..`, and whiteouts that have
 /// something below them.
 pub(super) fn place(path: Vec<u8>) -> Result<Place, LayerError> {
-    if !path.windows(4).any(|bytes| bytes == b".wh.") {
+    if !path.windows(4).any(|bytes| bytes == WHITEOUT) {
         return Ok(Place::Path(path));
     }
     let refuse = |path: &[u8], what| Err(LayerError::Name { path: path.into(), what });
@@ -72,15 +74,15 @@ pub(super) fn place(path: Vec<u8>) -> Result<Place, LayerError> {
         if component.starts_with(b".wh..wh.") {
             return Ok(Place::Reserved);
         }
-        if component.starts_with(b".wh.") {
+        if component.starts_with(WHITEOUT) {
             return refuse(&path, "it is below a whiteout");
         }
     }
-    match path::name(&path).strip_prefix(b".wh.") {
+    match path::name(&path).strip_prefix(WHITEOUT) {
         None => Ok(Place::Path(path)),
         Some(b"" | b"." | b"..") => refuse(&path, "it is a whiteout of nothing"),
         Some(b".wh..opq") => Ok(Place::Opaque(directory.to_vec())),
-        Some(hidden) if hidden.starts_with(b".wh.") => Ok(Place::Reserved),
+        Some(hidden) if hidden.starts_with(WHITEOUT) => Ok(Place::Reserved),
         Some(hidden) => {
             let mut target = directory.to_vec();
             if !target.is_empty() {

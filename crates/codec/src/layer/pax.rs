@@ -155,6 +155,12 @@ impl SparseRecords {
     }
 }
 
+/// Tells whether an attribute is overlayfs' or EROFS' own.
+pub(super) fn is_refused(name: &[u8]) -> bool {
+    const REFUSED: [&[u8]; 3] = [b"trusted.overlay.", b"user.overlay.", b"trusted.erofs."];
+    REFUSED.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// Keeps an attribute, unless its meaning is to those who keep or mount the tree.
 ///
 /// Overlayfs' and EROFS' own attributes would reach the file system that reads the layer: refused.
@@ -164,8 +170,7 @@ fn set_xattr(
     name: &[u8],
     value: &[u8],
 ) -> Result<(), &'static str> {
-    const REFUSED: [&[u8]; 3] = [b"trusted.overlay.", b"user.overlay.", b"trusted.erofs."];
-    if REFUSED.iter().any(|prefix| name.starts_with(prefix)) {
+    if is_refused(name) {
         return Err("extended attribute of overlayfs or erofs");
     }
     if name.is_empty() || name.len() > MAX_XATTR_NAME_BYTES || name.contains(&0) {
