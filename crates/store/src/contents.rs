@@ -13,6 +13,9 @@ use crate::error::{Result, StoreError};
 use crate::objects::same;
 use crate::store::Store;
 
+/// Contents are read in pieces of this many bytes.
+const PIECE: u64 = 1 << 20;
+
 /// The content of a file, read once from its beginning and checked on the way.
 ///
 /// The read that reaches the end fails where the content does not hash to its name, so what was
@@ -88,6 +91,26 @@ impl FileReader {
     /// Bytes still to come.
     pub fn left(&self) -> u64 {
         self.left
+    }
+
+    /// Passes what is left to `each`, piece by piece.
+    pub(crate) fn for_each(mut self, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut buffer = vec![0; self.left.min(PIECE) as usize];
+        while self.left > 0 {
+            match self.read_some(&mut buffer) {
+                Ok(read) => each(buffer.get(..read).unwrap_or_default())?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: io::Error) -> StoreError {
+        match error.downcast::<StoreError>() {
+            Ok(error) => error,
+            Err(source) => StoreError::Read { object: self.object, source },
+        }
     }
 
     fn check(&self) -> Result<()> {

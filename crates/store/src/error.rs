@@ -8,7 +8,7 @@ use creel_base::hint::Hint;
 use creel_base::lock::LockError;
 use creel_base::path::PathError;
 use creel_codec::erofs;
-use creel_codec::layer::LayerError;
+use creel_codec::layer::{EncodeError, LayerError};
 use creel_codec::tree::TreeError;
 use rustix::io::Errno;
 
@@ -206,6 +206,37 @@ pub enum StoreError {
         path: PathBuf,
         /// Why not.
         reason: &'static str,
+    },
+    /// The content of an object cannot be read.
+    #[error("cannot read object `{object}`")]
+    Read {
+        /// The object.
+        object: ObjectId,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A directory holds something that a tree cannot.
+    #[error("cannot take in `{}`: {reason}", path.display())]
+    CannotScan {
+        /// What.
+        path: PathBuf,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A tree cannot be written as a layer.
+    #[error("cannot make a layer of the tree")]
+    Encode {
+        /// Why.
+        #[source]
+        source: Box<EncodeError>,
+    },
+    /// Whoever takes an archive failed.
+    #[error("cannot write the archive")]
+    Output {
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// A lock cannot be taken.
     #[error(transparent)]

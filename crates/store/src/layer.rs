@@ -1,12 +1,12 @@
 //! Taking a layer in: a tar streams in, a tree in the store comes out, whatever the backend.
 
 use creel_base::digest::{Algorithm, Digest, Hasher, ObjectId};
-use creel_codec::layer::{LayerError, LayerReader, LayerSink, Limits};
+use creel_codec::layer::{LayerError, LayerReader, Limits};
 
 use crate::checkout::Owners;
 use crate::error::{Result, StoreError};
+use crate::ingest::Ingest;
 use crate::objects::same;
-use crate::pack::writer::PackWriter;
 use crate::recipe::Recipe;
 use crate::transaction::Transaction;
 
@@ -23,7 +23,7 @@ pub struct Layer {
 pub struct LayerWriter<'a> {
     transaction: &'a Transaction<'a>,
     reader: LayerReader,
-    contents: PackWriter,
+    contents: Ingest,
     /// Of all bytes fed; `None` where the caller hashes them.
     hasher: Option<Hasher>,
 }
@@ -33,11 +33,11 @@ impl Transaction<'_> {
     /// threads.
     ///
     /// `owners` matters only in a loose store, where contents become files at once.
-    pub fn layer(&self, limits: Limits, _owners: Owners) -> Result<LayerWriter<'_>> {
+    pub fn layer(&self, limits: Limits, owners: Owners) -> Result<LayerWriter<'_>> {
         Ok(LayerWriter {
             transaction: self,
             reader: LayerReader::new(limits),
-            contents: self.pack()?,
+            contents: Ingest::new(self, owners)?,
             hasher: Some(Hasher::new(Algorithm::Sha256)),
         })
     }
@@ -84,9 +84,8 @@ impl LayerWriter<'_> {
         let diff_id = diff_id.or(found);
         let diff_id =
             diff_id.ok_or(StoreError::OutOfOrder { reason: "no one hashed the layer" })?;
-        transaction.seal(contents)?;
-        let tree = transaction.put_tree(&tree)?;
-        transaction.put_layer(&diff_id, tree, compressed)?;
+        let tree = contents.finish(transaction, &tree)?;
+        transaction.record_layer(&diff_id, tree, compressed)?;
         Ok(Layer { diff_id, tree })
     }
 }
@@ -103,11 +102,17 @@ impl Transaction<'_> {
     pub fn know_layer(&self, diff_id: &Digest, compressed: &[Digest]) -> Result<()> {
         let recipe = self.store().recipe(diff_id)?;
         let recipe = recipe.ok_or_else(|| StoreError::NoLayer { diff_id: Box::new(*diff_id) })?;
-        self.put_layer(diff_id, recipe.tree, compressed)
+        self.record_layer(diff_id, recipe.tree, compressed)
     }
 
-    /// Writes the recipe of a layer unless it says all that already.
-    fn put_layer(&self, diff_id: &Digest, tree: ObjectId, compressed: &[Digest]) -> Result<()> {
+    /// Records that the layer with this diff id unpacks to a tree that is in the store, as after
+    /// [`crate::Store::write_layer`]. `compressed` digests join those known already.
+    pub fn record_layer(
+        &self,
+        diff_id: &Digest,
+        tree: ObjectId,
+        compressed: &[Digest],
+    ) -> Result<()> {
         // A damaged recipe is replaced.
         let known = self.store().recipe(diff_id).ok().flatten();
         let mut all = known.as_ref().map(|known| known.compressed.clone()).unwrap_or_default();
@@ -129,29 +134,5 @@ fn refused(error: LayerError) -> StoreError {
             Err(source) => StoreError::Layer { source: Box::new(LayerError::Sink(source)) },
         },
         error => StoreError::Layer { source: Box::new(error) },
-    }
-}
-
-impl LayerSink for PackWriter {
-    type Error = StoreError;
-
-    fn begin(&mut self, _size: u64) -> Result<()> {
-        Self::begin(self)
-    }
-
-    fn data(&mut self, data: &[u8]) -> Result<()> {
-        Self::data(self, data)
-    }
-
-    fn hole(&mut self, length: u64) -> Result<()> {
-        Self::hole(self, length)
-    }
-
-    fn end(&mut self) -> Result<ObjectId> {
-        Self::end(self)
-    }
-
-    fn verbatim(&mut self, _bytes: &[u8]) -> Result<()> {
-        Ok(())
     }
 }

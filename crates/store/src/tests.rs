@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod layers;
+mod snapshot;
 
 struct Nothing;
 
