@@ -48,6 +48,12 @@ impl Failure {
         Self { chain: vec!["cannot write the output".into(), error.to_string()], hint: None, code }
     }
 
+    /// Prints a failure that does not end the command.
+    pub(crate) fn warn(&self) {
+        // Nobody is left to tell when this fails.
+        let _ = write!(io::stderr().lock(), "{}", self.words());
+    }
+
     /// Prints the failure and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if self.code != 0 {

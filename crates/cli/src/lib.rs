@@ -8,6 +8,8 @@ mod commands;
 mod failure;
 mod output;
 mod settings;
+mod table;
+mod when;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

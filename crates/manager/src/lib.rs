@@ -6,6 +6,10 @@
 
 pub mod doctor;
 mod engine;
+pub mod images;
+pub mod import;
+pub mod progress;
+pub mod pull;
 
 pub use creel_registry::certs::CertSources;
 pub use creel_registry::client::Proxies;

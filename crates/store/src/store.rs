@@ -217,6 +217,19 @@ impl Store {
         }
     }
 
+    /// The digests of all blobs, without those of alternates.
+    pub fn blobs(&self) -> Result<Vec<Digest>> {
+        let mut digests = Vec::new();
+        for (algorithm, dir) in [Algorithm::Sha256, Algorithm::Sha512].iter().zip(&self.blobs) {
+            let digest = |name: &Vec<u8>| {
+                let hex = core::str::from_utf8(name).ok()?;
+                format!("{}:{hex}", algorithm.name()).parse::<Digest>().ok()
+            };
+            digests.extend(dir.names()?.iter().filter_map(digest));
+        }
+        Ok(digests)
+    }
+
     pub(crate) fn blob_dir(&self, digest: &Digest) -> &Dir {
         let [sha256, sha512] = &self.blobs;
         match digest.algorithm() {

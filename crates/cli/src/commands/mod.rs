@@ -2,7 +2,12 @@
 
 mod completion;
 mod doctor;
+mod history;
 mod images;
+mod import;
+mod inspect;
+mod rmi;
+mod tag;
 
 use std::process::ExitCode;
 
@@ -25,7 +30,12 @@ pub struct Cli {
 enum Command {
     Completion(completion::Args),
     Doctor(doctor::Args),
+    History(history::Args),
     Images(images::Args),
+    Import(import::Args),
+    Inspect(inspect::Args),
+    Rmi(rmi::Args),
+    Tag(tag::Args),
 }
 
 impl Cli {
@@ -33,7 +43,12 @@ impl Cli {
         match self.command {
             Command::Completion(args) => completion::run(&args),
             Command::Doctor(args) => doctor::run(&args),
+            Command::History(args) => history::run(&args, &self.globals),
             Command::Images(args) => images::run(&args, &self.globals),
+            Command::Import(args) => import::run(&args, &self.globals),
+            Command::Inspect(args) => inspect::run(&args, &self.globals),
+            Command::Rmi(args) => rmi::run(&args, &self.globals),
+            Command::Tag(args) => tag::run(&args, &self.globals),
         }
     }
 }

@@ -1,0 +1,96 @@
+//! All images of a store.
+
+use std::collections::BTreeMap;
+
+use creel_base::digest::Digest;
+use creel_base::reference::Reference;
+use creel_image::document::{self, Document, Expected};
+
+use super::{Image, ImageError};
+use crate::Engine;
+
+/// What a store has.
+#[derive(Debug, Default)]
+pub struct Images {
+    /// The images that can be read.
+    pub images: Vec<Image>,
+    /// Names whose images cannot, and why.
+    pub damaged: Vec<(Reference, ImageError)>,
+}
+
+impl Engine {
+    /// Lists the images that have names, each once, with all its names. Sorted by its first name.
+    ///
+    /// # Errors
+    /// [`ImageError::Store`]. An image that cannot be read is listed as such.
+    pub fn images(&self) -> Result<Images, ImageError> {
+        let mut by_manifest: BTreeMap<Digest, Vec<Reference>> = BTreeMap::new();
+        for (name, digest) in self.names()? {
+            by_manifest.entry(digest).or_default().push(name);
+        }
+        let mut found = Images::default();
+        for (digest, mut names) in by_manifest {
+            names.sort();
+            match (self.load(digest, names.clone()), names.first()) {
+                (Ok(image), _) => found.images.push(image),
+                (Err(error), Some(name)) => found.damaged.push((name.clone(), error)),
+                (Err(error), None) => return Err(error),
+            }
+        }
+        found.images.sort_by(|a, b| a.names.cmp(&b.names));
+        Ok(found)
+    }
+
+    /// Lists also the images without names that no collection has removed yet, last.
+    ///
+    /// # Errors
+    /// As [`Engine::images`].
+    pub fn all_images(&self) -> Result<Images, ImageError> {
+        let mut found = self.images()?;
+        for digest in self.store.blobs()? {
+            if found.images.iter().any(|image| image.digest == digest || image.id == digest) {
+                continue;
+            }
+            let Ok(bytes) = self.store.blob(&digest) else { continue };
+            if let Ok(Document::Manifest(_)) = document::read(bytes, &Expected::default())
+                && let Ok(image) = self.load(digest, Vec::new())
+            {
+                found.images.push(image);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Completes an image with all its names.
+    ///
+    /// # Errors
+    /// [`ImageError::Store`].
+    pub fn named(&self, mut image: Image) -> Result<Image, ImageError> {
+        image.names = self.names_of(image.digest)?;
+        Ok(image)
+    }
+
+    /// Returns the names of a manifest, sorted.
+    pub(super) fn names_of(&self, manifest: Digest) -> Result<Vec<Reference>, ImageError> {
+        let names = self.names()?.into_iter().filter(|(_, digest)| *digest == manifest);
+        let mut names: Vec<_> = names.map(|(name, _)| name).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Returns the store's references that are names of images, and the manifests they name.
+    pub(super) fn names(&self) -> Result<Vec<(Reference, Digest)>, ImageError> {
+        let mut names = Vec::new();
+        for bytes in self.store.references()? {
+            let text = String::from_utf8_lossy(&bytes);
+            let Ok(name) = text.parse::<Reference>() else { continue };
+            if name.to_string() != text {
+                continue;
+            }
+            if let Some(digest) = self.store.reference(&bytes)? {
+                names.push((name, digest));
+            }
+        }
+        Ok(names)
+    }
+}

@@ -1,0 +1,34 @@
+//! Giving images names.
+
+use creel_base::reference::{Name, Reference};
+
+use super::find::LOCALHOST;
+use super::{Image, ImageError};
+use crate::Engine;
+
+/// Reads a name that an image is to be given. Without a registry it is at `localhost`, so that
+/// nothing made here passes for what is at a registry.
+///
+/// # Errors
+/// [`ImageError::Name`] and [`ImageError::DigestInName`].
+pub fn new_name(text: &str) -> Result<Reference, ImageError> {
+    let name = match text.parse().map_err(ImageError::name(text))? {
+        Name::Full(reference) => reference,
+        Name::Short(short) => short.at_registry(LOCALHOST).map_err(ImageError::name(text))?,
+    };
+    match name.digest() {
+        None => Ok(name),
+        Some(_) => Err(ImageError::DigestInName { name: text.to_owned() }),
+    }
+}
+
+impl Engine {
+    /// Gives an image one more name, in place of the image that had it.
+    ///
+    /// # Errors
+    /// [`ImageError::Store`].
+    pub fn tag(&self, image: &Image, name: &Reference) -> Result<(), ImageError> {
+        let transaction = self.store.begin()?;
+        Ok(transaction.commit(&[(name.to_string().as_bytes(), image.digest)])?)
+    }
+}
