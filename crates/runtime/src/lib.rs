@@ -1,1 +1,14 @@
-//! OCI runtime: lowers a runtime specification to a plan
+//! OCI runtime: lowers a runtime specification to a plan, starts it, and handles what runs.
+//!
+//! `creel run` and the OCI commands share the one lowering:
+//!
+//! 1. a [`spec::Spec`] is written by the manager ([`defaults`] has what every container gets) or
+//!    read from a `config.json`;
+//! 2. [`lower::lower`] checks it and makes a [`creel_spawn::Plan`];
+//! 3. the plan is printed, or started.
+#![forbid(unsafe_code)]
+
+pub mod defaults;
+pub mod lower;
+pub mod seccomp;
+pub mod spec;

@@ -87,6 +87,20 @@ impl Cgroup {
         Ok(group)
     }
 
+    /// Where the group is.
+    #[must_use]
+    pub fn hierarchy(&self) -> &Hierarchy {
+        &self.hierarchy
+    }
+
+    /// The controllers of version 1 that the group exists in; none with version 2.
+    #[must_use]
+    pub fn controllers(&self) -> Vec<&'static str> {
+        let Hierarchy::V1(mounts) = &self.hierarchy else { return Vec::new() };
+        let there = |name: &&str| mounts.join(name).join("cgroup.procs").exists();
+        CONTROLLERS.into_iter().filter(there).collect()
+    }
+
     fn directories(&self) -> Vec<PathBuf> {
         match &self.hierarchy {
             Hierarchy::V1(mounts) => CONTROLLERS
@@ -134,6 +148,15 @@ impl Cgroup {
     /// Fails if a hierarchy refuses it.
     pub fn join(&self, pid: i32) -> Result<(), CgroupError> {
         self.directories().iter().try_for_each(|dir| write(&dir.join("cgroup.procs"), pid))
+    }
+
+    /// Moves a child that has just been started into the group, unless it started in it: version 1
+    /// cannot do that.
+    pub(crate) fn enter(&self, pid: i32) -> Result<(), CgroupError> {
+        match self.hierarchy {
+            Hierarchy::V1(_) => self.join(pid),
+            Hierarchy::V2(_) => Ok(()),
+        }
     }
 
     /// Opens the directory, for starting a process in it; `None` for version 1, which cannot.

@@ -5,6 +5,8 @@ use std::io;
 
 use creel_base::hint::Hint;
 
+use crate::cgroup::CgroupError;
+
 /// Why a plan was not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
@@ -14,6 +16,12 @@ pub enum SpawnError {
     /// The plan has no new mount namespace, so changing the root would change the host.
     #[error("the plan has no new mount namespace")]
     NoMountNamespace,
+    /// An overlay has neither an upper directory nor a layer with a path.
+    #[error("the overlay has no layer")]
+    NoLayer,
+    /// The control group cannot be opened.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
     /// A sysctl or path is not plain names below its root.
     #[error("path `{path}` is not made of plain names")]
     ParentInPath {
@@ -61,7 +69,12 @@ impl SpawnError {
 
 impl Hint for SpawnError {
     fn hint(&self) -> Option<String> {
-        (self.exit_code() == 127)
-            .then(|| "check that the program is in the image and in its `PATH`".into())
+        match self {
+            Self::Cgroup(error) => error.hint(),
+            _ if self.exit_code() == 127 => {
+                Some("check that the program is in the image and in its `PATH`".into())
+            }
+            _ => None,
+        }
     }
 }

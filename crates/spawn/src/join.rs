@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use creel_sys::program::Op;
 
+use crate::cgroup::Cgroup;
 use crate::error::SpawnError;
-use crate::lower::{Child, Steps, lower_process};
+use crate::lower::{Child, Steps};
 use crate::parent;
 use crate::plan::{Namespace, Process};
+use crate::process::lower_process;
 
 /// A process that joins the namespaces of another. A new terminal is not supported here.
 #[derive(Clone, Debug)]
@@ -19,8 +21,8 @@ pub struct Join {
     pub namespaces: Vec<Namespace>,
     /// Whether the container's user namespace denies `setgroups`.
     pub denies_setgroups: bool,
-    /// The control group directory (version 2) the process starts in.
-    pub cgroup: Option<Arc<OwnedFd>>,
+    /// The control group that the process starts in.
+    pub cgroup: Option<Arc<Cgroup>>,
     /// The program.
     pub process: Process,
 }
@@ -31,7 +33,7 @@ impl Join {
     /// # Errors
     /// Names the step that failed; no process remains then.
     pub fn spawn(&self) -> Result<Child, SpawnError> {
-        let mut steps = Steps::default();
+        let mut steps = Steps::new();
         let target = steps.program.give(Arc::clone(&self.target));
         steps.add("wait for the parent", Op::WaitForParent);
         // Before the namespaces: processes of the container must not inspect this one
@@ -40,8 +42,12 @@ impl Join {
         let flags = self.namespaces.iter().fold(0, |flags, one| flags | *one as i32);
         steps.add("join the container", Op::Join(target, flags));
         lower_process(&self.process, &mut steps, None, self.denies_setgroups)?;
-        let set_up = |pid| parent::limit(&self.process, pid);
-        let started = steps.program.start(0, self.cgroup.as_deref(), set_up);
+        let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
+        let set_up = |pid| {
+            parent::enter(self.cgroup.as_deref(), pid)?;
+            parent::limit(&self.process, pid)
+        };
+        let started = steps.program.start(0, cgroup.as_ref(), set_up);
         started.map_err(|failure| steps.explain(failure, &self.process))
     }
 }

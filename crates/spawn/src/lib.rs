@@ -2,15 +2,21 @@
 #![forbid(unsafe_code)]
 
 pub mod cgroup;
+mod device;
 mod error;
 mod join;
 mod lower;
 pub mod mount;
 mod parent;
 mod plan;
+mod process;
+mod root;
 
+pub use creel_sys::program::Depth;
+pub use device::{Device, DeviceKind};
 pub use error::SpawnError;
 pub use join::Join;
 pub use lower::Child;
-pub use mount::{Device, Mount, Source};
+pub use mount::{Mount, Propagation, Source};
 pub use plan::{Capabilities, IdMap, Limit, MapWriter, Namespace, Plan, Process, Stdio};
+pub use root::{Overlay, Root, Upper};

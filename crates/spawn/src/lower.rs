@@ -1,30 +1,43 @@
 //! Lowering of a plan to the list of kernel calls, and its start.
 
-use std::ffi::{CString, NulError};
+use std::ffi::CString;
 use std::io;
 
 use creel_sys::program::{
-    Attributes, CapabilitySets, Depth, Failure, Kind, NewFileSystem, Op, Program, Running, Slot,
-    Strings, Terminal,
+    Attributes, Depth, Failure, Kind, NewFileSystem, Op, Program, Running, Slot, Terminal,
 };
 
+use crate::device::{lower_bound_device, lower_node, open_dev, single_name};
 use crate::error::SpawnError;
-use crate::mount::{
-    READ_ONLY, lower_bound_device, lower_mount, lower_node, open_dev, single_name, target_parts,
-};
+use crate::mount::{READ_ONLY, lower_connected, lower_mount, target_parts};
 use crate::parent;
 use crate::plan::{Namespace, Plan, Process, Stdio};
+use crate::process::lower_process;
+use crate::root::lower_root;
 
 /// A started process.
 pub type Child = Running;
 
-#[derive(Default)]
+/// Slots for descriptors that one step hands to the next and nobody needs later.
+pub(crate) struct Scratch {
+    pub(crate) place: Slot,
+    pub(crate) source: Slot,
+    pub(crate) made: Slot,
+}
+
 pub(crate) struct Steps {
     pub(crate) program: Program,
     pub(crate) names: Vec<String>,
+    pub(crate) scratch: Scratch,
 }
 
 impl Steps {
+    pub(crate) fn new() -> Self {
+        let mut program = Program::default();
+        let [place, source, made] = [program.slot(), program.slot(), program.slot()];
+        Self { program, names: Vec::new(), scratch: Scratch { place, source, made } }
+    }
+
     pub(crate) fn add(&mut self, name: impl Into<String>, op: Op) {
         self.names.push(name.into());
         self.program.push(op);
@@ -59,21 +72,35 @@ impl Plan {
             return Err(SpawnError::NoMountNamespace);
         }
         let steps = self.lower()?;
-        let flags = self.namespaces.iter().fold(0, |flags, one| flags | *one as u64);
-        let cgroup = self.cgroup.as_deref();
+        let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
         let set_up = |pid| parent::set_up(self, pid);
-        let started = steps.program.start(flags, cgroup, set_up);
+        let started = steps.program.start(self.clone_flags(), cgroup.as_ref(), set_up);
         started.map_err(|failure| steps.explain(failure, &self.process))
     }
 
+    /// A control group namespace begins where its maker is, which is the group that the process
+    /// starts in only once it runs (`copy_cgroup_ns` looks at the parent).
+    fn clone_flags(&self) -> u64 {
+        let late = |name: &&Namespace| self.cgroup.is_some() && **name == Namespace::Cgroup;
+        let early = self.namespaces.iter().filter(|name| !late(name));
+        early.fold(0, |flags, name| flags | *name as u64)
+    }
+
     pub(crate) fn lower(&self) -> Result<Steps, SpawnError> {
-        let mut steps = Steps::default();
+        let mut steps = Steps::new();
         steps.add("wait for the parent", Op::WaitForParent);
         steps.add("forbid inspection", Op::NotDumpable);
         steps.add("clear the mask", Op::Umask(0));
+        if self.cgroup.is_some() && self.namespaces.contains(&Namespace::Cgroup) {
+            let unshare = Op::Unshare(Namespace::Cgroup as i32);
+            steps.add("make the control group namespace", unshare);
+        }
         let slave = self.lower_root(&mut steps)?;
         if let Some(name) = &self.hostname {
             steps.add("set the host name", Op::Hostname(CString::new(name.as_str())?));
+        }
+        if let Some(name) = &self.domainname {
+            steps.add("set the domain name", Op::Domainname(CString::new(name.as_str())?));
         }
         lower_process(&self.process, &mut steps, slave, self.denies_setgroups())?;
         Ok(steps)
@@ -81,21 +108,22 @@ impl Plan {
 
     /// Returns the slot of the terminal, if there is one.
     fn lower_root(&self, steps: &mut Steps) -> Result<Option<Slot>, SpawnError> {
-        let (place, root) = (steps.slot(), steps.slot());
-        let path = CString::new(self.root.as_os_str().as_encoded_bytes())?;
-        steps.add("make mounts private", Op::PrivateMounts);
-        steps.add(format!("open the root `{}`", self.root.display()), Op::OpenHost(path, place));
-        steps.add("clone the root", Op::CloneTree(place, Depth::All, root));
-        steps.add("attach the root", Op::Attach(root, place));
-        for mount in &self.mounts {
-            lower_mount(steps, root, mount)?;
+        let connected = lower_connected(steps, &self.mounts)?;
+        let root = lower_root(steps, &self.root, self.propagation)?;
+        for (index, mount) in self.mounts.iter().enumerate() {
+            let slot = connected.iter().find(|(at, _)| *at == index).map(|(_, slot)| *slot);
+            lower_mount(steps, root, mount, slot)?;
         }
         self.lower_dev(steps, root)?;
         self.lower_sysctls(steps)?;
         let slave = self.lower_terminal(steps, root)?;
         steps.add(
             "create the working directory",
-            Op::Ensure(root, target_parts(&self.process.cwd, Kind::Directory)?, place),
+            Op::Ensure(
+                root,
+                target_parts(&self.process.cwd, Kind::Directory)?,
+                steps.scratch.place,
+            ),
         );
         self.lower_protection(steps, root)?;
         steps.add("change the root", Op::PivotRoot(root));
@@ -108,7 +136,7 @@ impl Plan {
         }
         let dev = open_dev(steps, root);
         for device in &self.devices {
-            if self.namespaces.contains(&Namespace::User) {
+            if self.bind_devices || self.namespaces.contains(&Namespace::User) {
                 lower_bound_device(steps, root, device)?;
             } else {
                 lower_node(steps, dev, device)?;
@@ -142,7 +170,7 @@ impl Plan {
     fn lower_terminal(&self, steps: &mut Steps, root: Slot) -> Result<Option<Slot>, SpawnError> {
         let Stdio::Terminal(size) = self.process.stdio else { return Ok(None) };
         let socket = steps.program.terminal_socket().map_err(SpawnError::Start)?;
-        let (slave, console, place) = (steps.slot(), steps.slot(), steps.slot());
+        let (slave, console, place) = (steps.slot(), steps.scratch.made, steps.scratch.place);
         let terminal = Terminal { root, socket, slave, uid: self.process.uid, size };
         steps.add("make the terminal", Op::Terminal(terminal));
         steps.add("clone the terminal", Op::CloneTree(slave, Depth::One, console));
@@ -170,99 +198,19 @@ impl Plan {
             let set = Attributes { set: READ_ONLY.into(), ..Attributes::default() };
             steps.add("make the root read-only", Op::SetAttributes(root, Depth::One, set));
         }
+        if let Some(propagation) = self.propagation {
+            let set = Attributes { propagation: propagation as u64, ..Attributes::default() };
+            let op = Op::SetAttributes(root, Depth::All, set);
+            steps.add("set the propagation of the root", op);
+        }
         Ok(())
     }
 
+    /// Whether the new user namespace denies `setgroups`.
     pub(crate) fn denies_setgroups(&self) -> bool {
         self.namespaces.contains(&Namespace::User)
             && matches!(self.gids.as_slice(), [map] if map.count == 1)
     }
-}
-
-pub(crate) fn lower_process(
-    process: &Process,
-    steps: &mut Steps,
-    slave: Option<Slot>,
-    denies_setgroups: bool,
-) -> Result<(), SpawnError> {
-    steps.add("start a session", Op::NewSession);
-    match (&process.stdio, slave) {
-        (_, Some(slave)) => steps.add("take the terminal", Op::ControllingTerminal(slave)),
-        (Stdio::Descriptors(fds), None) => steps.program.descriptors(fds.clone()),
-        _ => {}
-    }
-    // Nothing outside can be reached through `/proc/self/fd` from here on (CVE-2024-21626).
-    steps.add("close descriptors", Op::CloseDescriptors);
-    for limit in &process.limits {
-        steps.add(
-            format!("set limit `{}`", limit.resource),
-            Op::Limit(limit.resource, limit.values),
-        );
-    }
-    let filter: Vec<_> =
-        process.seccomp.iter().map(|(code, jt, jf, k)| filter(*code, *jt, *jf, *k)).collect();
-    // Without the promise the filter needs a capability that is about to go.
-    let (early, late) =
-        if process.no_new_privileges { (Vec::new(), filter) } else { (filter, Vec::new()) };
-    if !early.is_empty() {
-        steps.add("load the system call filter", Op::Seccomp(early));
-    }
-    lower_credentials(process, steps, denies_setgroups)?;
-    let cwd = CString::new(process.cwd.as_str())?;
-    steps.add(format!("enter `{}`", process.cwd), Op::WorkingDirectory(cwd));
-    steps.add("set the mask", Op::Umask(process.umask));
-    if process.no_new_privileges {
-        steps.add("forbid new privileges", Op::NoNewPrivileges);
-    }
-    if !late.is_empty() {
-        steps.add("load the system call filter", Op::Seccomp(late));
-    }
-    let paths = process.candidates.iter().map(|path| CString::new(path.as_str()));
-    let paths = paths.collect::<Result<_, _>>()?;
-    let execute = Op::Execute(paths, strings(&process.argv)?, strings(&process.env)?);
-    steps.add(format!("execute one of {:?}", process.candidates), execute);
-    Ok(())
-}
-
-fn filter(code: u16, jt: u8, jf: u8, k: u32) -> creel_sys::program::Filter {
-    creel_sys::program::Filter { code, jt, jf, k }
-}
-
-fn lower_credentials(
-    process: &Process,
-    steps: &mut Steps,
-    denies_setgroups: bool,
-) -> Result<(), SpawnError> {
-    let capabilities = &process.capabilities;
-    let last = parent::last_capability().map_err(SpawnError::ReadLastCapability)?;
-    for cap in (0..=last).filter(|cap| !capabilities.bounding.contains(cap)) {
-        steps.add(format!("drop capability `{cap}`"), Op::DropBounding(cap));
-    }
-    steps.add("keep capabilities", Op::KeepCapabilities);
-    // With `setgroups` denied (single id map) the call would fail even for no groups.
-    if !denies_setgroups {
-        steps.add("set the groups", Op::Groups(process.groups.clone()));
-    }
-    steps.add("set the group", Op::Group(process.gid));
-    steps.add("set the user", Op::User(process.uid));
-    let sets = CapabilitySets {
-        effective: bits(&capabilities.effective),
-        permitted: bits(&capabilities.permitted),
-        inheritable: bits(&capabilities.inheritable),
-    };
-    steps.add("set capabilities", Op::Capabilities(sets));
-    for cap in &capabilities.ambient {
-        steps.add(format!("raise capability `{cap}`"), Op::RaiseAmbient(*cap));
-    }
-    Ok(())
-}
-
-fn bits(list: &[u32]) -> u64 {
-    list.iter().fold(0, |set, cap| set | 1u64.checked_shl(*cap).unwrap_or(0))
-}
-
-fn strings(list: &[String]) -> Result<Strings, NulError> {
-    Ok(Strings::new(list.iter().map(|s| CString::new(s.as_str())).collect::<Result<_, _>>()?))
 }
 
 /// Reports an invalid value of the plan found while the parent sets the child up.

@@ -1,12 +1,15 @@
-//! Mounts and devices of a plan, and their lowering.
+//! Mounts of a plan, and their lowering.
 
 use std::ffi::{CString, NulError};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use creel_sys::program::{Attributes, Depth, Kind, NewFileSystem, Op, Slot, Target};
 
 use crate::error::SpawnError;
 use crate::lower::Steps;
+use crate::root::encode;
 
 /// `MOUNT_ATTR_RDONLY`.
 pub const READ_ONLY: u32 = 1;
@@ -16,11 +19,42 @@ pub const NO_SUID: u32 = 2;
 pub const NO_DEVICES: u32 = 4;
 /// `MOUNT_ATTR_NOEXEC`.
 pub const NO_EXEC: u32 = 8;
+/// `MOUNT_ATTR_NOATIME`; only one of the three about access times can be set.
+pub const NO_ATIME: u32 = 0x10;
+/// `MOUNT_ATTR_STRICTATIME`.
+pub const STRICT_ATIME: u32 = 0x20;
+/// `MOUNT_ATTR_NODIRATIME`.
+pub const NO_DIR_ATIME: u32 = 0x80;
+/// `MOUNT_ATTR_NOSYMFOLLOW` (5.14).
+pub const NO_SYMLINKS: u32 = 0x0020_0000;
+/// `MOUNT_ATTR__ATIME`: must be cleared where one of its kind is set.
+const ATIME: u32 = 0x70;
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 const SYSFS_MAGIC: i64 = 0x6265_6572;
 
+/// How mounts made at one place reach its copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Propagation {
+    /// In both directions (`MS_SHARED`).
+    Shared = 1 << 20,
+    /// From the host into the container (`MS_SLAVE`).
+    Slave = 1 << 19,
+    /// Not at all (`MS_PRIVATE`).
+    Private = 1 << 18,
+    /// Not at all, and it cannot be bound elsewhere (`MS_UNBINDABLE`).
+    Unbindable = 1 << 17,
+}
+
+impl Propagation {
+    /// Whether mounts of the host reach the container.
+    pub(crate) fn connects(self) -> bool {
+        matches!(self, Self::Shared | Self::Slave)
+    }
+}
+
 /// What is mounted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Source {
     /// Processes; only on a real directory.
     Proc,
@@ -30,50 +64,107 @@ pub enum Source {
     New(String, Vec<String>),
     /// A file or directory of the host, with the mounts below it.
     Bind(PathBuf),
+    /// A file or directory of the host without the mounts below it.
+    BindOne(PathBuf),
+    /// A detached mount, such as [`crate::mount::detached`] makes.
+    Mount(Arc<OwnedFd>),
+}
+
+/// `MOUNT_ATTR_*` to set and to clear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// To set.
+    pub set: u32,
+    /// To clear.
+    pub clear: u32,
 }
 
 /// A mount below the root.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Mount {
     /// What is mounted.
     pub source: Source,
     /// Where, resolved inside the root and created if missing.
     pub target: String,
-    /// `MOUNT_ATTR_*`, set on every mount of the source.
-    pub attributes: u32,
+    /// Attributes of the mount itself.
+    pub one: Change,
+    /// Attributes of the mount and of every mount below it.
+    pub all: Change,
+    /// Propagation, and whether it reaches the mounts below; private if not said.
+    pub propagation: Option<(Propagation, Depth)>,
 }
 
-/// A character device below `/dev`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
-    /// Name in `/dev`.
-    pub name: String,
-    /// Major and minor number.
-    pub numbers: [u32; 2],
-    /// Permission bits.
-    pub mode: u32,
-}
+impl Mount {
+    /// A mount that has attributes, like all mounts below it.
+    pub fn new(source: Source, target: impl Into<String>, attributes: u32) -> Self {
+        let all = Change { set: attributes, clear: 0 };
+        Self { source, target: target.into(), one: Change::default(), all, propagation: None }
+    }
 
-pub(crate) fn lower_mount(steps: &mut Steps, root: Slot, mount: &Mount) -> Result<(), SpawnError> {
-    let (made, place) = (steps.slot(), steps.slot());
-    let target = &mount.target;
-    let mut kind = Kind::Directory;
-    match &mount.source {
-        Source::Bind(path) => {
-            let source = steps.slot();
-            let host = CString::new(path.as_os_str().as_encoded_bytes())?;
-            let name = path.display();
-            steps.add(format!("open `{name}`"), Op::OpenHost(host, source));
-            steps.add(format!("clone `{name}`"), Op::CloneTree(source, Depth::All, made));
-            let set = Attributes { set: mount.attributes.into(), ..Attributes::default() };
-            steps.add(format!("restrict `{name}`"), Op::SetAttributes(made, Depth::All, set));
-            kind = Kind::Like(source);
-        }
-        source => {
-            let system = file_system(source, mount.attributes)?;
-            steps.add(format!("make the mount for `{target}`"), Op::NewMount(system, made));
+    fn bound(&self) -> Option<(&PathBuf, Depth)> {
+        match &self.source {
+            Source::Bind(path) => Some((path, Depth::All)),
+            Source::BindOne(path) => Some((path, Depth::One)),
+            _ => None,
         }
     }
+}
+
+/// Clones a file or directory of the host, without the mounts below it, as a detached mount: what
+/// is done with the path afterwards no longer matters.
+///
+/// # Errors
+/// Fails without `CAP_SYS_ADMIN`, or as `open_tree` and `mount_setattr` (5.12) do.
+pub fn detached(path: &std::path::Path, attributes: u32) -> std::io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_encoded_bytes())?;
+    creel_sys::mount::clone_detached(&path, attributes.into())
+}
+
+/// Opens and clones those that stay connected with the host, before its mounts become private;
+/// returns their slots by index.
+pub(crate) fn lower_connected(
+    steps: &mut Steps,
+    mounts: &[Mount],
+) -> Result<Vec<(usize, Slot)>, SpawnError> {
+    let mut made = Vec::new();
+    for (index, mount) in mounts.iter().enumerate() {
+        let connects = mount.propagation.is_some_and(|(kind, _)| kind.connects());
+        if let (true, Some((path, depth))) = (connects, mount.bound()) {
+            let slot = steps.slot();
+            clone_host(steps, path, depth, slot)?;
+            made.push((index, slot));
+        }
+    }
+    Ok(made)
+}
+
+fn clone_host(
+    steps: &mut Steps,
+    path: &std::path::Path,
+    depth: Depth,
+    out: Slot,
+) -> Result<(), SpawnError> {
+    let (name, source) = (path.display(), steps.scratch.source);
+    steps.add(format!("open `{name}`"), Op::OpenHost(encode(path)?, source));
+    steps.add(format!("clone `{name}`"), Op::CloneTree(source, depth, out));
+    Ok(())
+}
+
+/// Adds the steps of one mount; `connected` holds its clone if there is one already.
+pub(crate) fn lower_mount(
+    steps: &mut Steps,
+    root: Slot,
+    mount: &Mount,
+    connected: Option<Slot>,
+) -> Result<(), SpawnError> {
+    let place = steps.scratch.place;
+    let target = &mount.target;
+    let made = lower_source(steps, mount, connected)?;
+    lower_attributes(steps, mount, made);
+    let kind = match mount.source {
+        Source::Bind(_) | Source::BindOne(_) | Source::Mount(_) => Kind::Like(made),
+        _ => Kind::Directory,
+    };
     let ensure = Op::Ensure(root, target_parts(target, kind)?, place);
     steps.add(format!("create the mount point `{target}`"), ensure);
     let magic = match mount.source {
@@ -81,16 +172,59 @@ pub(crate) fn lower_mount(steps: &mut Steps, root: Slot, mount: &Mount) -> Resul
         Source::Sysfs => Some(SYSFS_MAGIC),
         _ => None,
     };
-    if magic.is_some() {
-        open_real(steps, root, target, place)?;
-    }
+    let Some(magic) = magic else {
+        steps.add(format!("mount `{target}`"), Op::Attach(made, place));
+        return Ok(());
+    };
+    open_real(steps, root, target, place)?;
     steps.add(format!("mount `{target}`"), Op::Attach(made, place));
-    if let Some(magic) = magic {
-        let found = steps.slot();
-        open_real(steps, root, target, found)?;
-        steps.add(format!("verify `{target}`"), Op::CheckFileSystem(found, magic));
-    }
+    let found = steps.scratch.source;
+    open_real(steps, root, target, found)?;
+    steps.add(format!("verify `{target}`"), Op::CheckFileSystem(found, magic));
     Ok(())
+}
+
+fn lower_source(
+    steps: &mut Steps,
+    mount: &Mount,
+    connected: Option<Slot>,
+) -> Result<Slot, SpawnError> {
+    if let Some(slot) = connected {
+        return Ok(slot);
+    }
+    let made = steps.scratch.made;
+    if let Source::Mount(fd) = &mount.source {
+        return Ok(steps.program.give(Arc::clone(fd)));
+    }
+    if let Some((path, depth)) = mount.bound() {
+        clone_host(steps, path, depth, made)?;
+        return Ok(made);
+    }
+    let system = file_system(&mount.source, mount.all.set | mount.one.set)?;
+    steps.add(format!("make the mount for `{}`", mount.target), Op::NewMount(system, made));
+    Ok(made)
+}
+
+/// A new file system has its attributes from the start.
+fn lower_attributes(steps: &mut Steps, mount: &Mount, made: Slot) {
+    let target = &mount.target;
+    let bound = mount.bound().is_some() || matches!(mount.source, Source::Mount(_));
+    for (change, depth) in [(mount.all, Depth::All), (mount.one, Depth::One)] {
+        if bound && change != Change::default() {
+            let op = Op::SetAttributes(made, depth, attributes(change));
+            steps.add(format!("restrict the mount for `{target}`"), op);
+        }
+    }
+    if let Some((propagation, depth)) = mount.propagation {
+        let change = Attributes { propagation: propagation as u64, ..Attributes::default() };
+        let op = Op::SetAttributes(made, depth, change);
+        steps.add(format!("set the propagation of the mount for `{target}`"), op);
+    }
+}
+
+fn attributes(Change { set, clear }: Change) -> Attributes {
+    let atime = if (set | clear) & ATIME == 0 { 0 } else { ATIME };
+    Attributes { set: set.into(), clear: (clear | atime).into(), ..Attributes::default() }
 }
 
 fn open_real(steps: &mut Steps, root: Slot, path: &str, out: Slot) -> Result<(), NulError> {
@@ -104,7 +238,7 @@ fn file_system(source: &Source, attributes: u32) -> Result<NewFileSystem, NulErr
         Source::Proc => ("proc", &[]),
         Source::Sysfs => ("sysfs", &[]),
         Source::New(kind, options) => (kind, options),
-        Source::Bind(_) => ("none", &[]),
+        Source::Bind(_) | Source::BindOne(_) | Source::Mount(_) => ("none", &[]),
     };
     let options = options
         .iter()
@@ -130,47 +264,4 @@ pub(crate) fn target_parts(path: &str, kind: Kind) -> Result<Target, SpawnError>
         parts.push((CString::new(whole.as_str())?, CString::new(name)?));
     }
     Ok(Target { parts, kind })
-}
-
-/// Opens the real `/dev` for nodes and links: a symbolic link there would lead them elsewhere
-/// (CVE-2026-41579).
-pub(crate) fn open_dev(steps: &mut Steps, root: Slot) -> Slot {
-    let dev = steps.slot();
-    steps.add("open `/dev`", Op::OpenRealDirectory(root, c"dev".into(), dev));
-    dev
-}
-
-pub(crate) fn lower_node(steps: &mut Steps, dev: Slot, device: &Device) -> Result<(), SpawnError> {
-    let name = single_name(&device.name)?;
-    // 0o20000 is S_IFCHR.
-    let node = Op::Node(dev, name, 0o20000 | device.mode, device.numbers);
-    steps.add(format!("make the device `{}`", device.name), node);
-    Ok(())
-}
-
-/// In a user namespace nodes cannot be made: the host's is bound after its numbers are checked.
-pub(crate) fn lower_bound_device(
-    steps: &mut Steps,
-    root: Slot,
-    device: &Device,
-) -> Result<(), SpawnError> {
-    single_name(&device.name)?;
-    let host = format!("/dev/{}", device.name);
-    let found = steps.slot();
-    let [major, minor] = device.numbers;
-    steps.add(format!("open `{host}`"), Op::OpenHost(CString::new(host.as_str())?, found));
-    steps.add(format!("verify `{host}`"), Op::CheckDevice(found, major, minor));
-    let (made, place) = (steps.slot(), steps.slot());
-    steps.add(format!("clone `{host}`"), Op::CloneTree(found, Depth::One, made));
-    let target = target_parts(&host, Kind::File)?;
-    steps.add(format!("create the mount point `{host}`"), Op::Ensure(root, target, place));
-    steps.add(format!("mount `{host}`"), Op::Attach(made, place));
-    Ok(())
-}
-
-pub(crate) fn single_name(name: &str) -> Result<CString, SpawnError> {
-    if name.contains('/') || matches!(name, "" | "." | "..") {
-        return Err(SpawnError::ParentInPath { path: name.into() });
-    }
-    Ok(CString::new(name)?)
 }

@@ -5,7 +5,10 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::mount::{Device, Mount};
+use crate::cgroup::Cgroup;
+use crate::device::Device;
+use crate::mount::{Mount, Propagation};
+use crate::root::Root;
 
 /// A new namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,8 +111,11 @@ pub struct Process {
     pub uid: u32,
     /// Group id inside.
     pub gid: u32,
-    /// Supplementary groups inside.
+    /// Supplementary groups inside; none are set where `setgroups` is denied.
     pub groups: Vec<u32>,
+    /// Whether the user namespace that the process starts in denies `setgroups`, as one with a
+    /// single id does. A plan with a new user namespace finds out by itself.
+    pub setgroups_denied: bool,
     /// File mode creation mask.
     pub umask: u32,
     /// Working directory inside.
@@ -131,10 +137,12 @@ pub struct Process {
 /// A confined process as data. `Display` says what would be done.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// The directory that becomes the root.
-    pub root: PathBuf,
+    /// What becomes the root.
+    pub root: Root,
     /// Whether the root is read-only.
     pub read_only_root: bool,
+    /// How mounts of the host and of the container reach each other; private if not said.
+    pub propagation: Option<Propagation>,
     /// New namespaces; must hold `Mount`.
     pub namespaces: Vec<Namespace>,
     /// User ids; written only with a new user namespace.
@@ -147,6 +155,9 @@ pub struct Plan {
     pub mounts: Vec<Mount>,
     /// Device nodes below `/dev`.
     pub devices: Vec<Device>,
+    /// Whether devices are bound from the host's `/dev` instead of made, as a user namespace
+    /// demands; always so with a new one.
+    pub bind_devices: bool,
     /// Symbolic links below `/dev`: name, text.
     pub links: Vec<(String, String)>,
     /// Kernel parameters as paths below `/proc/sys`, and values.
@@ -157,8 +168,10 @@ pub struct Plan {
     pub read_only: Vec<String>,
     /// The host name; needs `Uts`.
     pub hostname: Option<String>,
-    /// The control group directory (version 2) the process starts in.
-    pub cgroup: Option<Arc<OwnedFd>>,
+    /// The NIS domain name; needs `Uts`.
+    pub domainname: Option<String>,
+    /// The control group that the process, and a new `Cgroup` namespace, starts in.
+    pub cgroup: Option<Arc<Cgroup>>,
     /// The program.
     pub process: Process,
 }

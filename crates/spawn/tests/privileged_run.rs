@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use creel_spawn::mount::READ_ONLY;
 use creel_spawn::{
-    Capabilities, Device, IdMap, Join, Limit, MapWriter, Mount, Namespace, Plan, Process, Source,
-    SpawnError, Stdio,
+    Capabilities, Device, IdMap, Join, Limit, MapWriter, Mount, Namespace, Plan, Process, Root,
+    Source, SpawnError, Stdio,
 };
 
 fn mount(source: Source, target: &str, attributes: u32) -> Mount {
-    Mount { source, target: target.into(), attributes }
+    Mount::new(source, target, attributes)
 }
 
 fn new(kind: &str, options: &[&str]) -> Source {
@@ -43,7 +43,7 @@ fn plan(script: &str) -> (tempfile::TempDir, Plan) {
         symlink("busybox", dir.path().join("bin").join(name)).unwrap();
     }
     let plan = Plan {
-        root: dir.path().into(),
+        root: Root::directory(dir.path()),
         namespaces: Namespace::ROOT.to_vec(),
         mounts: vec![
             mount(Source::Proc, "proc", 2 | 4 | 8),
@@ -70,7 +70,7 @@ fn full(script: &str) -> (tempfile::TempDir, Plan) {
         mount(Source::Sysfs, "sys", 15),
     ]);
     plan.devices = [("null", [1, 3]), ("zero", [1, 5]), ("tty", [5, 0])]
-        .map(|(name, numbers)| Device { name: name.into(), numbers, mode: 0o666 })
+        .map(|(name, numbers)| Device::character(name, numbers, 0o666))
         .to_vec();
     plan.links = [("ptmx", "pts/ptmx"), ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0")]
         .map(|(name, text)| (name.into(), text.into()))
@@ -265,7 +265,7 @@ fn privileged_user_namespace_maps_ids() {
     plan.uids = vec![IdMap { inside: 0, outside: 0, count: 1 }];
     plan.gids = plan.uids.clone();
     plan.mounts.push(mount(new("tmpfs", &["mode=755"]), "dev", 2));
-    plan.devices = vec![Device { name: "null".into(), numbers: [1, 3], mode: 0o666 }];
+    plan.devices = vec![Device::character("null", [1, 3], 0o666)];
     assert_eq!(code(&plan), 0);
 }
 

@@ -5,5 +5,6 @@
 #![allow(unsafe_code)]
 
 pub mod lock;
+pub mod mount;
 pub mod program;
 pub mod selfexe;

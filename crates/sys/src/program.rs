@@ -6,6 +6,7 @@
 
 mod call;
 mod op;
+mod overlay;
 mod run;
 mod running;
 mod terminal;
@@ -19,8 +20,8 @@ use libc::c_int;
 
 use call::{SLOTS, State, errno, high, ok};
 pub use op::{
-    Attributes, CapabilitySets, Depth, Filter, Kind, NewFileSystem, Op, Slot, Strings, Target,
-    Terminal,
+    Attributes, CapabilitySets, Depth, Filter, Kind, NewFileSystem, Op, Overlay, Slot, Strings,
+    Target, Terminal,
 };
 pub use running::{Running, kill, raise_limit};
 

@@ -143,6 +143,15 @@ impl Profile {
         Ok(())
     }
 
+    /// The capabilities that some rule depends on: for two processes that differ in others only, the
+    /// filter is the same.
+    pub fn capabilities(&self) -> impl Iterator<Item = &str> {
+        self.entries
+            .iter()
+            .flat_map(|entry| [entry.cap.as_deref(), entry.without_cap.as_deref()])
+            .flatten()
+    }
+
     /// The filter's policy on machines of `arch` for processes with some capabilities.
     #[must_use]
     pub fn policy(&self, arch: Arch, has_cap: &dyn Fn(&str) -> bool) -> Policy {

@@ -27,10 +27,12 @@ impl State {
         self.slots.get(slot.0).copied().filter(|fd| *fd >= 0).or_else(|| fail(libc::EBADF))
     }
 
+    /// Keeps a descriptor; the one that the slot held before is closed.
     pub(super) fn set(&mut self, slot: Slot, fd: RawFd) -> Option<()> {
-        match self.slots.get_mut(slot.0) {
-            Some(place) => *place = fd,
-            None => return fail(libc::EINVAL),
+        let Some(place) = self.slots.get_mut(slot.0) else { return fail(libc::EINVAL) };
+        let before = std::mem::replace(place, fd);
+        if before >= 0 && before != fd {
+            close(before);
         }
         Some(())
     }
@@ -132,6 +134,12 @@ pub(super) fn ensure(state: &State, root: RawFd, target: &Target) -> Option<RawF
         Kind::File => false,
         Kind::Like(slot) => is_directory(state.get(slot)?)?,
     };
+    // Mostly all of it is there; what the path leads to is what the walk would end at.
+    let path = target.parts.last().map_or(c".", |(path, _)| path.as_c_str());
+    match open_in_root(root, path) {
+        None if errno() == libc::ENOENT => {}
+        opened => return opened,
+    }
     let mut place = open_in_root(root, c".")?;
     for (index, (path, name)) in target.parts.iter().enumerate() {
         let next = match open_in_root(root, path) {

@@ -72,6 +72,29 @@ pub struct NewFileSystem {
     pub attributes: u32,
 }
 
+/// An overlay, made by opening each layer in the child, so that neither the length of a path nor
+/// that of all of them together is limited and no character needs escaping.
+#[derive(Debug)]
+pub struct Overlay {
+    /// Host paths of the layers below, uppermost first.
+    pub lowers: Vec<CString>,
+    /// Detached mounts that follow the paths as further layers, uppermost first: idmapped ones,
+    /// which only the parent can make. Each is attached over `place` first.
+    pub mounts: Vec<Slot>,
+    /// Host paths of the upper and the work directory; without them the overlay is read-only.
+    pub upper: Option<[CString; 2]>,
+    /// Flags (`volatile`, `userxattr`) and options with values (`index`, `off`).
+    pub options: Vec<(CString, Option<CString>)>,
+    /// `MOUNT_ATTR_*`.
+    pub attributes: u32,
+    /// Holds the directory that the overlay is attached at.
+    pub place: Slot,
+    /// The host path of `place`, to find the overlay again after `mount(2)`.
+    pub path: CString,
+    /// Whether `mount(2)` is used although `lowerdir+` (6.7) may be there.
+    pub classic: bool,
+}
+
 /// A change of mount attributes: `MOUNT_ATTR_*` to set and clear, `MS_*` propagation or zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -122,6 +145,8 @@ pub enum Op {
     /// Enters `CLONE_NEW*` namespaces of the process whose pidfd the slot holds, then continues
     /// in a sibling so that the process namespace takes effect.
     Join(Slot, i32),
+    /// Leaves `CLONE_NEW*` namespaces for new ones.
+    Unshare(i32),
     /// Makes every mount of the new mount namespace private.
     PrivateMounts,
     /// Opens a host path with `O_PATH`.
@@ -138,14 +163,17 @@ pub enum Op {
     SetAttributes(Slot, Depth, Attributes),
     /// Makes a detached mount of a new file system.
     NewMount(NewFileSystem, Slot),
+    /// Makes an overlay, attaches it at its place and keeps it in the slot. Fails with `EROFS` if
+    /// the kernel gave a read-only one where an upper directory was asked for.
+    Overlay(Overlay, Slot),
     /// Attaches the detached mount (first) at an opened place (second).
     Attach(Slot, Slot),
     /// Fails with `EXDEV` unless the slot is on a file system with this magic number.
     CheckFileSystem(Slot, i64),
     /// Fails with `ENODEV` unless the slot is the character device with these numbers.
     CheckDevice(Slot, u32, u32),
-    /// Makes a device node in a directory: mode with type, major, minor.
-    Node(Slot, CString, u32, [u32; 2]),
+    /// Makes a device node in a directory: mode with type, major and minor; owner and group.
+    Node(Slot, CString, u32, [u32; 2], [u32; 2]),
     /// Makes a symbolic link (text, then directory and name); an existing name stays.
     Link(CString, Slot, CString),
     /// Writes a file below a directory, with neither links nor mounts on the way.
@@ -163,6 +191,8 @@ pub enum Op {
     PivotRoot(Slot),
     /// Sets the host name of the UTS namespace.
     Hostname(CString),
+    /// Sets the domain name of the UTS namespace.
+    Domainname(CString),
     /// Starts a session.
     NewSession,
     /// Closes every descriptor but the program's; then no directory outside can be reached.

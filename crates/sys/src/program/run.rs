@@ -11,7 +11,7 @@ use super::call::{
     new_mount, ok, open, open_in_root, set_attributes, stat, write_below,
 };
 use super::op::{Attributes, CapabilitySets, Depth, Op, Strings};
-use super::terminal;
+use super::{overlay, terminal};
 
 /// `MOUNT_ATTR_RDONLY`.
 const READ_ONLY: u64 = 1;
@@ -24,6 +24,7 @@ pub(super) fn run(op: &Op, state: &mut State) -> Option<()> {
         | Op::Ensure(..)
         | Op::CloneTree(..)
         | Op::NewMount(..)
+        | Op::Overlay(..)
         | Op::Terminal(_) => {
             let (fd, out) = open_op(op, state)?;
             state.set(out, fd)
@@ -32,6 +33,9 @@ pub(super) fn run(op: &Op, state: &mut State) -> Option<()> {
         Op::Attach(mount, place) => attach(state.get(*mount)?, state.get(*place)?),
         Op::CheckFileSystem(slot, magic) => check_file_system(state.get(*slot)?, *magic),
         Op::CheckDevice(slot, major, minor) => check_device(state.get(*slot)?, *major, *minor),
+        Op::Node(dir, name, mode, numbers, owner) => {
+            make_node(state.get(*dir)?, name, *mode, *numbers, *owner)
+        }
         Op::Write(dir, path, data) => write_below(state.get(*dir)?, path, data),
         Op::Mask(root, path, null, empty) => mask(state, *root, path, *null, *empty),
         Op::ReadOnly(root, path) => read_only(state.get(*root)?, path),
@@ -61,6 +65,7 @@ fn open_op(op: &Op, state: &State) -> Option<(RawFd, Slot)> {
         Op::Ensure(root, target, out) => (ensure(state, state.get(*root)?, target)?, *out),
         Op::CloneTree(from, depth, out) => (clone_tree(state.get(*from)?, *depth)?, *out),
         Op::NewMount(system, out) => (new_mount(system)?, *out),
+        Op::Overlay(layers, out) => (overlay::make(state, layers)?, *out),
         Op::Terminal(terminal) => (terminal::make(state, terminal)?, terminal.slave),
         _ => return fail(libc::ENOSYS),
     })
@@ -81,9 +86,9 @@ fn simple(op: &Op, state: &State) -> Option<()> {
                 libc::MS_REC | libc::MS_PRIVATE,
                 0usize,
             )),
-            Op::Node(dir, name, mode, [major, minor]) => {
-                let device = libc::makedev(*major, *minor);
-                ok(libc::mknodat(state.get(*dir)?, name.as_ptr(), *mode, device).into())
+            Op::Unshare(namespaces) => ok(syscall(libc::SYS_unshare, *namespaces)),
+            Op::Domainname(name) => {
+                ok(syscall(libc::SYS_setdomainname, name.as_ptr(), name.as_bytes().len()))
             }
             Op::Link(text, dir, name) => {
                 let done = libc::symlinkat(text.as_ptr(), state.get(*dir)?, name.as_ptr());
@@ -140,6 +145,25 @@ fn check_device(fd: RawFd, major: u32, minor: u32) -> Option<()> {
     let same =
         stat.st_mode & libc::S_IFMT == libc::S_IFCHR && stat.st_rdev == libc::makedev(major, minor);
     if same { Some(()) } else { fail(libc::ENODEV) }
+}
+
+fn make_node(
+    dir: RawFd,
+    name: &CString,
+    mode: u32,
+    [major, minor]: [u32; 2],
+    [uid, gid]: [u32; 2],
+) -> Option<()> {
+    let device = libc::makedev(major, minor);
+    // SAFETY: the name is null-terminated and outlives the calls.
+    unsafe {
+        ok(libc::mknodat(dir, name.as_ptr(), mode, device).into())?;
+        if uid != 0 || gid != 0 {
+            let flags = libc::AT_SYMLINK_NOFOLLOW;
+            ok(libc::fchownat(dir, name.as_ptr(), uid, gid, flags).into())?;
+        }
+    }
+    Some(())
 }
 
 /// Opens an existing path below the root; a missing one is no error.

@@ -1,0 +1,169 @@
+//! What a container gets that asks for nothing.
+//!
+//! The lists are Podman's (containers-common 0.64 and the specification that Podman 5.5 writes), so
+//! that an image which runs there runs here and is confined as there.
+
+use crate::spec::{
+    Capabilities, Device, DeviceRule, Linux, Mount, Namespace, NamespaceKind, Process, Resources,
+    Spec, VERSION,
+};
+
+/// Capabilities of a container's root.
+pub const CAPABILITIES: [&str; 11] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+];
+
+/// Paths that are hidden: they tell about or change the host, and no namespace covers them.
+pub const MASKED_PATHS: [&str; 12] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+/// Further ones that only some machines have; Podman masks them as well.
+pub const MASKED_PATHS_OF_SOME: [&str; 2] = ["/sys/fs/selinux", "/sys/dev/block"];
+
+/// Paths that can be read only: what is written there acts on the host.
+pub const READ_ONLY_PATHS: [&str; 5] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// Devices that every container has (`config-linux.md`, "Default Devices"): name, major, minor.
+/// `console` comes with a terminal and `ptmx` is a link.
+pub const DEVICES: [(&str, u32, u32); 6] = [
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+];
+
+/// Links in `/dev` (`runtime-linux.md`, "Dev symbolic links"): name, text.
+pub const LINKS: [(&str, &str); 6] = [
+    ("ptmx", "pts/ptmx"),
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("core", "/proc/kcore"),
+];
+
+/// Where programs are looked for when the environment has no `PATH`.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The mounts of a container, in order.
+#[must_use]
+pub fn mounts() -> Vec<Mount> {
+    vec![
+        Mount::new("proc", "/proc", &["nosuid", "noexec", "nodev"]),
+        Mount::new("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        Mount::new(
+            "devpts",
+            "/dev/pts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        ),
+        Mount::new("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+        Mount::new("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]),
+        Mount::new("sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"]),
+        Mount::new("cgroup", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"]),
+    ]
+}
+
+/// Every new namespace but that of users.
+#[must_use]
+pub fn namespaces() -> Vec<Namespace> {
+    use NamespaceKind::{Cgroup, Ipc, Mount, Network, Pid, Uts};
+    [Mount, Pid, Network, Ipc, Uts, Cgroup].map(Namespace::new).to_vec()
+}
+
+/// The capability sets of a process that has these: bounding, effective and permitted. Nothing is
+/// inheritable (CVE-2022-29162) or ambient.
+#[must_use]
+pub fn capabilities<'a>(names: impl IntoIterator<Item = &'a str>) -> Capabilities {
+    let bounding: Vec<String> = names.into_iter().map(String::from).collect();
+    Capabilities {
+        effective: bounding.clone(),
+        permitted: bounding.clone(),
+        bounding,
+        ..Capabilities::default()
+    }
+}
+
+/// The devices that can be opened: those of [`DEVICES`], terminals, and the making of any node.
+#[must_use]
+pub fn device_rules() -> Vec<DeviceRule> {
+    let rule = |allow, kind: &str, major, minor, access: &str| DeviceRule {
+        allow,
+        kind: Some(kind.into()),
+        major,
+        minor,
+        access: Some(access.into()),
+    };
+    let mut rules = vec![
+        rule(false, "a", None, None, "rwm"),
+        rule(true, "c", None, None, "m"),
+        rule(true, "b", None, None, "m"),
+    ];
+    let known = DEVICES.map(|(_, major, minor)| (major, Some(minor)));
+    // `/dev/console`, `/dev/ptmx` and every `/dev/pts/N`.
+    for (major, minor) in known.into_iter().chain([(5, Some(1)), (5, Some(2)), (136, None)]) {
+        rules.push(rule(true, "c", Some(major.into()), minor.map(Into::into), "rwm"));
+    }
+    rules
+}
+
+/// A container's specification with all of the above; the program and the root are missing.
+#[must_use]
+pub fn spec() -> Spec {
+    let texts = |list: &[&str]| list.iter().map(|text| (*text).into()).collect();
+    let masked = [MASKED_PATHS.as_slice(), MASKED_PATHS_OF_SOME.as_slice()].concat();
+    Spec {
+        oci_version: VERSION.into(),
+        process: Some(Process {
+            cwd: "/".into(),
+            capabilities: Some(capabilities(CAPABILITIES)),
+            ..Process::default()
+        }),
+        mounts: mounts(),
+        linux: Some(Linux {
+            namespaces: namespaces(),
+            masked_paths: texts(&masked),
+            readonly_paths: texts(&READ_ONLY_PATHS),
+            resources: Some(Resources { devices: device_rules(), ..Resources::default() }),
+            ..Linux::default()
+        }),
+        ..Spec::default()
+    }
+}
+
+/// The device of a specification for one of the host's character devices.
+#[must_use]
+pub fn character_device(path: &str, major: i64, minor: i64) -> Device {
+    Device {
+        kind: "c".into(),
+        path: path.into(),
+        major: Some(major),
+        minor: Some(minor),
+        file_mode: Some(0o666),
+        ..Device::default()
+    }
+}

@@ -1,0 +1,87 @@
+//! Why a specification has no plan.
+
+use creel_base::hint::Hint;
+use creel_codec::bpf::compile::CompileError;
+
+use crate::spec::NamespaceKind;
+
+/// Why a specification has no plan; `field` is the path of a property in `config.json`.
+#[derive(Debug, thiserror::Error)]
+pub enum LowerError {
+    /// A property must be there.
+    #[error("`{field}` is missing")]
+    Missing {
+        /// The property.
+        field: String,
+    },
+    /// A property has a value that its rule forbids.
+    #[error("`{field}` is `{value}`, which is not {rule}")]
+    Value {
+        /// The property.
+        field: String,
+        /// What it holds.
+        value: String,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// A mount has an option that neither the specification nor its file system knows.
+    #[error("`{field}`: unknown option `{option}` of the mount at `{destination}`")]
+    MountOption {
+        /// The property.
+        field: String,
+        /// Where the mount is.
+        destination: String,
+        /// The option.
+        option: String,
+    },
+    /// Something is named twice.
+    #[error("`{field}` names `{value}` twice")]
+    Duplicate {
+        /// The property.
+        field: String,
+        /// What is named.
+        value: String,
+    },
+    /// Something is asked for that needs a namespace of its own.
+    #[error("`{field}` needs a new namespace `{namespace}`")]
+    NeedsNamespace {
+        /// The property.
+        field: String,
+        /// The namespace.
+        namespace: NamespaceKind,
+    },
+    /// The specification allows it and creel cannot do it.
+    #[error("`{field}`: `{value}` is not supported")]
+    Unsupported {
+        /// The property.
+        field: String,
+        /// What is asked for.
+        value: String,
+    },
+    /// The system call filter has no program.
+    #[error("`linux.seccomp` cannot be compiled")]
+    Compile(#[from] CompileError),
+}
+
+impl Hint for LowerError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing { field } => Some(format!("set `{field}`")),
+            Self::NeedsNamespace { namespace, .. } => {
+                Some(format!("add `{namespace}` without a path to `linux.namespaces`"))
+            }
+            Self::Compile(error) => error.hint(),
+            Self::Duplicate { .. } => Some("drop one of the two".into()),
+            Self::Value { .. } | Self::MountOption { .. } | Self::Unsupported { .. } => None,
+        }
+    }
+}
+
+/// Shortens the making of [`LowerError::Value`].
+pub(crate) fn value(
+    field: impl Into<String>,
+    value: impl ToString,
+    rule: &'static str,
+) -> LowerError {
+    LowerError::Value { field: field.into(), value: value.to_string(), rule }
+}

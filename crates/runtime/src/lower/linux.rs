@@ -1,0 +1,161 @@
+//! Lowering of `linux`: namespaces, id maps, kernel parameters, paths.
+
+use creel_spawn::{IdMap, Namespace, Propagation};
+
+use super::error::{LowerError, value};
+use crate::spec::{IdMapping, Linux, NamespaceKind};
+
+/// `UID_GID_MAP_MAX_EXTENTS` of the kernel.
+const MAX_MAPPINGS: usize = 340;
+/// `__NEW_UTS_LEN` of the kernel.
+const MAX_NAME: usize = 64;
+
+pub(super) fn namespaces(linux: &Linux) -> Result<Vec<Namespace>, LowerError> {
+    let field = |index: usize| format!("linux.namespaces[{index}]");
+    let mut namespaces = Vec::new();
+    for (index, namespace) in linux.namespaces.iter().enumerate() {
+        if linux.namespaces.iter().take(index).any(|earlier| earlier.kind == namespace.kind) {
+            let value = namespace.kind.to_string();
+            return Err(LowerError::Duplicate { field: "linux.namespaces".into(), value });
+        }
+        if let Some(path) = &namespace.path {
+            let value = path.display().to_string();
+            return Err(LowerError::Unsupported { field: format!("{}.path", field(index)), value });
+        }
+        namespaces.push(match namespace.kind {
+            NamespaceKind::Pid => Namespace::Pid,
+            NamespaceKind::Network => Namespace::Network,
+            NamespaceKind::Mount => Namespace::Mount,
+            NamespaceKind::Ipc => Namespace::Ipc,
+            NamespaceKind::Uts => Namespace::Uts,
+            NamespaceKind::User => Namespace::User,
+            NamespaceKind::Cgroup => Namespace::Cgroup,
+            NamespaceKind::Time => {
+                let value = namespace.kind.to_string();
+                return Err(LowerError::Unsupported { field: field(index), value });
+            }
+        });
+    }
+    needs(linux, NamespaceKind::Mount, "root")?;
+    Ok(namespaces)
+}
+
+/// Whether the container gets a namespace of its own.
+pub(super) fn is_new(linux: &Linux, kind: NamespaceKind) -> bool {
+    linux.namespaces.iter().any(|one| one.kind == kind && one.path.is_none())
+}
+
+pub(super) fn needs(linux: &Linux, kind: NamespaceKind, field: &str) -> Result<(), LowerError> {
+    if is_new(linux, kind) {
+        return Ok(());
+    }
+    Err(LowerError::NeedsNamespace { field: field.into(), namespace: kind })
+}
+
+pub(super) fn host_name(field: &str, name: &str) -> Result<(), LowerError> {
+    if name.len() <= MAX_NAME && !name.contains('\0') {
+        return Ok(());
+    }
+    Err(value(field, name, "a name of at most 64 bytes"))
+}
+
+pub(super) fn id_maps(linux: &Linux) -> Result<(Vec<IdMap>, Vec<IdMap>), LowerError> {
+    let lists =
+        [("linux.uidMappings", &linux.uid_mappings), ("linux.gidMappings", &linux.gid_mappings)];
+    let user = is_new(linux, NamespaceKind::User);
+    for (field, list) in lists {
+        match (user, list.is_empty()) {
+            (true, true) => return Err(LowerError::Missing { field: field.into() }),
+            (false, false) => needs(linux, NamespaceKind::User, field)?,
+            _ => {}
+        }
+        check_mappings(field, list)?;
+    }
+    let lower = |list: &[IdMapping]| {
+        let one = |map: &IdMapping| IdMap {
+            inside: map.container_id,
+            outside: map.host_id,
+            count: map.size,
+        };
+        list.iter().map(one).collect()
+    };
+    Ok((lower(&linux.uid_mappings), lower(&linux.gid_mappings)))
+}
+
+fn check_mappings(field: &str, list: &[IdMapping]) -> Result<(), LowerError> {
+    if list.len() > MAX_MAPPINGS {
+        return Err(value(field, list.len(), "at most 340 ranges"));
+    }
+    for (index, map) in list.iter().enumerate() {
+        let ends = [map.container_id, map.host_id].map(|first| first.checked_add(map.size));
+        if map.size == 0 || ends.contains(&None) {
+            let field = format!("{field}[{index}].size");
+            return Err(value(field, map.size, "a number of ids from 1 that end below 2^32"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn propagation(linux: &Linux) -> Result<Option<Propagation>, LowerError> {
+    let Some(word) = linux.rootfs_propagation.as_deref() else { return Ok(None) };
+    Ok(Some(match word {
+        // The recursive forms are what is done in any case.
+        "shared" | "rshared" => Propagation::Shared,
+        "slave" | "rslave" => Propagation::Slave,
+        "" | "private" | "rprivate" => return Ok(None),
+        "unbindable" | "runbindable" => Propagation::Unbindable,
+        other => {
+            let rule = "`shared`, `slave`, `private` or `unbindable`";
+            return Err(value("linux.rootfsPropagation", other, rule));
+        }
+    }))
+}
+
+pub(super) fn paths(field: &str, list: &[String]) -> Result<Vec<String>, LowerError> {
+    for (index, path) in list.iter().enumerate() {
+        absolute(format!("{field}[{index}]"), path)?;
+    }
+    Ok(list.to_vec())
+}
+
+pub(super) fn absolute(field: String, path: &str) -> Result<(), LowerError> {
+    if path.starts_with('/') && !path.contains('\0') {
+        return Ok(());
+    }
+    Err(value(field, path, "an absolute path"))
+}
+
+/// Kernel parameters as paths below `/proc/sys`, if a namespace of the container's owns them.
+pub(super) fn sysctls(linux: &Linux) -> Result<Vec<(String, String)>, LowerError> {
+    let lower = |(name, value): (&String, &String)| {
+        let field = format!("linux.sysctl[{name}]");
+        let path = name.replace('.', "/");
+        let kind = owner(name)
+            .ok_or_else(|| self::value(&field, name, "a parameter that belongs to a namespace"))?;
+        needs(linux, kind, &field)?;
+        Ok((path, value.clone()))
+    };
+    linux.sysctl.iter().map(lower).collect()
+}
+
+/// The namespace that a kernel parameter belongs to (`namespaces(7)`, `ipc_namespaces(7)`).
+fn owner(name: &str) -> Option<NamespaceKind> {
+    const IPC: [&str; 8] = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    let dotted = name.replace('/', ".");
+    match dotted.as_str() {
+        name if name.split('.').any(str::is_empty) => None,
+        name if IPC.contains(&name) || name.starts_with("fs.mqueue.") => Some(NamespaceKind::Ipc),
+        name if name.starts_with("net.") => Some(NamespaceKind::Network),
+        "kernel.domainname" | "kernel.hostname" => Some(NamespaceKind::Uts),
+        _ => None,
+    }
+}

@@ -1,0 +1,165 @@
+//! Mount options, as in `config.md`, "Linux mount options".
+
+use creel_spawn::mount::{
+    Change, NO_ATIME, NO_DEVICES, NO_DIR_ATIME, NO_EXEC, NO_SUID, NO_SYMLINKS, READ_ONLY,
+    STRICT_ATIME,
+};
+use creel_spawn::{Depth, Propagation};
+
+/// What the options of a mount say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct MountOptions {
+    /// Whether it is a bind mount, and whether with the mounts below.
+    pub(super) bind: Option<Depth>,
+    /// Attributes of the mount.
+    pub(super) one: Change,
+    /// Attributes of the mount and all below it.
+    pub(super) all: Change,
+    /// Propagation.
+    pub(super) propagation: Option<(Propagation, Depth)>,
+    /// What is left to the file system.
+    pub(super) data: Vec<String>,
+}
+
+/// Access times are three bits of which `relatime` is none.
+const RELATIVE_ATIME: u32 = 0x40;
+
+/// Attributes by name: what to set, what to clear.
+const ATTRIBUTES: [(&str, u32, u32); 17] = [
+    ("ro", READ_ONLY, 0),
+    ("rw", 0, READ_ONLY),
+    ("nosuid", NO_SUID, 0),
+    ("suid", 0, NO_SUID),
+    ("nodev", NO_DEVICES, 0),
+    ("dev", 0, NO_DEVICES),
+    ("noexec", NO_EXEC, 0),
+    ("exec", 0, NO_EXEC),
+    ("noatime", NO_ATIME, 0),
+    ("atime", 0, NO_ATIME),
+    ("strictatime", STRICT_ATIME, 0),
+    ("nostrictatime", 0, STRICT_ATIME),
+    ("relatime", 0, RELATIVE_ATIME),
+    ("norelatime", STRICT_ATIME, 0),
+    ("nodiratime", NO_DIR_ATIME, 0),
+    ("diratime", 0, NO_DIR_ATIME),
+    ("nosymfollow", NO_SYMLINKS, 0),
+];
+
+const PROPAGATIONS: [(&str, Propagation); 4] = [
+    ("shared", Propagation::Shared),
+    ("slave", Propagation::Slave),
+    ("private", Propagation::Private),
+    ("unbindable", Propagation::Unbindable),
+];
+
+/// Options that say how things are anyway, or nothing to a file system without a device.
+const WITHOUT_EFFECT: [&str; 12] = [
+    "defaults",
+    "async",
+    "loud",
+    "silent",
+    "nolazytime",
+    "lazytime",
+    "noiversion",
+    "iversion",
+    "nomand",
+    "mand",
+    "sync",
+    "dirsync",
+];
+
+impl MountOptions {
+    /// Sorts options; what is none of the specification's is the file system's.
+    pub(super) fn parse(options: &[String]) -> Self {
+        let mut parsed = Self::default();
+        for option in options {
+            if !parsed.take(option) {
+                parsed.data.push(option.clone());
+            }
+        }
+        parsed
+    }
+
+    fn take(&mut self, option: &str) -> bool {
+        match option {
+            "bind" => self.bind = self.bind.or(Some(Depth::One)),
+            "rbind" => self.bind = Some(Depth::All),
+            "symfollow" => change(&mut self.one, 0, NO_SYMLINKS),
+            "rsymfollow" => change(&mut self.all, 0, NO_SYMLINKS),
+            _ if WITHOUT_EFFECT.contains(&option) => {}
+            _ => {
+                return self.take_attribute(option) || self.take_propagation(option);
+            }
+        }
+        true
+    }
+
+    fn take_attribute(&mut self, option: &str) -> bool {
+        let find = |name: &str| ATTRIBUTES.into_iter().find(|(known, ..)| *known == name);
+        // `ro` before `r` and `o`: no name of an attribute is another with an `r` before it.
+        if let Some((_, set, clear)) = find(option) {
+            change(&mut self.one, set, clear);
+        } else if let Some((_, set, clear)) = option.strip_prefix('r').and_then(find) {
+            change(&mut self.all, set, clear);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn take_propagation(&mut self, option: &str) -> bool {
+        let find = |name: &str| PROPAGATIONS.into_iter().find(|(known, _)| *known == name);
+        self.propagation = if let Some((_, kind)) = find(option) {
+            Some((kind, Depth::One))
+        } else if let Some((_, kind)) = option.strip_prefix('r').and_then(find) {
+            Some((kind, Depth::All))
+        } else {
+            return false;
+        };
+        true
+    }
+}
+
+/// The last option about an attribute counts.
+fn change(attributes: &mut Change, set: u32, clear: u32) {
+    attributes.set = attributes.set & !clear | set;
+    attributes.clear = attributes.clear & !set | clear;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(options: &[&str]) -> MountOptions {
+        MountOptions::parse(&options.iter().map(|option| (*option).into()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_last_of_two_opposites_counts() {
+        let parsed = parse(&["ro", "nodev", "rw", "rro"]);
+        assert_eq!(parsed.one, Change { set: NO_DEVICES, clear: READ_ONLY });
+        assert_eq!(parsed.all, Change { set: READ_ONLY, clear: 0 });
+    }
+
+    #[test]
+    fn recursion_and_propagation_are_told_apart() {
+        for (options, bind, propagation) in [
+            (&["bind", "rbind"][..], Some(Depth::All), None),
+            (
+                &["rbind", "bind", "rslave"],
+                Some(Depth::All),
+                Some((Propagation::Slave, Depth::All)),
+            ),
+            (&["shared"], None, Some((Propagation::Shared, Depth::One))),
+        ] {
+            let parsed = parse(options);
+            assert_eq!((parsed.bind, parsed.propagation), (bind, propagation), "{options:?}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_the_file_systems() {
+        let parsed = parse(&["size=1m", "defaults", "relatime", "mode=755", "rnonsense"]);
+        assert_eq!(parsed.data, ["size=1m", "mode=755", "rnonsense"]);
+    }
+}

@@ -1,0 +1,153 @@
+//! Lowering of `process`, for a container's first process and for those that join it.
+
+use std::collections::BTreeSet;
+
+use creel_codec::bpf::capability;
+use creel_spawn::{Capabilities, Limit, Process, Stdio};
+
+use super::error::{LowerError, value};
+use super::linux::absolute;
+use super::missing;
+use crate::defaults;
+use crate::seccomp::Filter;
+use crate::spec::{self, Rlimit, Seccomp};
+
+/// What a process without a `umask` has (`config.md`: "unspecified"; all runtimes do this).
+const UMASK: u32 = 0o022;
+/// `RLIMIT_*` of `asm-generic/resource.h`, in the order of their numbers.
+const RLIMITS: [&str; 16] = [
+    "RLIMIT_CPU",
+    "RLIMIT_FSIZE",
+    "RLIMIT_DATA",
+    "RLIMIT_STACK",
+    "RLIMIT_CORE",
+    "RLIMIT_RSS",
+    "RLIMIT_NPROC",
+    "RLIMIT_NOFILE",
+    "RLIMIT_MEMLOCK",
+    "RLIMIT_AS",
+    "RLIMIT_LOCKS",
+    "RLIMIT_SIGPENDING",
+    "RLIMIT_MSGQUEUE",
+    "RLIMIT_NICE",
+    "RLIMIT_RTPRIO",
+    "RLIMIT_RTTIME",
+];
+
+/// Lowers a process; `seccomp` is `linux.seccomp` of its container, which `filter` may override.
+///
+/// Its standard descriptors are those of the caller, or a new terminal if it asks for one.
+///
+/// # Errors
+/// Names the first property that is missing or wrong.
+pub fn lower_process(
+    process: &spec::Process,
+    seccomp: Option<&Seccomp>,
+    filter: &Filter,
+) -> Result<Process, LowerError> {
+    absolute("process.cwd".into(), &process.cwd)?;
+    let program = process.args.first().ok_or_else(|| missing("process.args"))?;
+    if let Some(index) = process.env.iter().position(|entry| !is_variable(entry)) {
+        let entry = process.env.get(index).map_or("", |entry| entry);
+        return Err(value(format!("process.env[{index}]"), entry, "`NAME=value`"));
+    }
+    let umask = process.user.umask.unwrap_or(UMASK);
+    if umask > 0o777 {
+        return Err(value("process.user.umask", umask, "permission bits"));
+    }
+    let capabilities = capabilities(process.capabilities.as_ref())?;
+    Ok(Process {
+        seccomp: filter.program(seccomp, &capabilities.bounding)?,
+        capabilities,
+        no_new_privileges: process.no_new_privileges,
+        uid: process.user.uid,
+        gid: process.user.gid,
+        groups: process.user.additional_gids.clone(),
+        setgroups_denied: false,
+        umask,
+        cwd: process.cwd.clone(),
+        candidates: candidates(program, &process.env),
+        argv: process.args.clone(),
+        env: process.env.clone(),
+        stdio: stdio(process)?,
+        limits: limits(&process.rlimits)?,
+        oom_score: process.oom_score_adj.map(oom_score).transpose()?,
+    })
+}
+
+fn is_variable(entry: &str) -> bool {
+    entry.find('=').is_some_and(|at| at > 0) && !entry.contains('\0')
+}
+
+/// Where the program may be, as `execvp(3)` looks for it with the container's own `PATH`.
+fn candidates(program: &str, env: &[String]) -> Vec<String> {
+    if program.contains('/') {
+        return vec![program.into()];
+    }
+    let path = env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
+    let directories = path.unwrap_or(defaults::PATH).split(':');
+    let join = |directory: &str| match directory {
+        "" => format!("./{program}"),
+        directory => format!("{directory}/{program}"),
+    };
+    directories.map(join).collect()
+}
+
+fn stdio(process: &spec::Process) -> Result<Stdio, LowerError> {
+    if !process.terminal {
+        return Ok(Stdio::Inherit);
+    }
+    let size = process.console_size.unwrap_or_default();
+    let short = |field: &str, length: u32| {
+        u16::try_from(length).map_err(|_| {
+            value(format!("process.consoleSize.{field}"), length, "a number below 65536")
+        })
+    };
+    Ok(Stdio::Terminal([short("height", size.height)?, short("width", size.width)?]))
+}
+
+fn capabilities(sets: Option<&spec::Capabilities>) -> Result<Capabilities, LowerError> {
+    let empty = spec::Capabilities::default();
+    let sets = sets.unwrap_or(&empty);
+    let numbers = |set: &str, names: &[String]| -> Result<Vec<u32>, LowerError> {
+        let number = |(index, name): (usize, &String)| {
+            let found = capability::NAMES.iter().position(|known| known == name);
+            let number = found.and_then(|number| u32::try_from(number).ok());
+            let field = || format!("process.capabilities.{set}[{index}]");
+            number.ok_or_else(|| value(field(), name, "a capability such as `CAP_CHOWN`"))
+        };
+        names.iter().enumerate().map(number).collect()
+    };
+    Ok(Capabilities {
+        bounding: numbers("bounding", &sets.bounding)?,
+        permitted: numbers("permitted", &sets.permitted)?,
+        effective: numbers("effective", &sets.effective)?,
+        inheritable: numbers("inheritable", &sets.inheritable)?,
+        ambient: numbers("ambient", &sets.ambient)?,
+    })
+}
+
+fn limits(rlimits: &[Rlimit]) -> Result<Vec<Limit>, LowerError> {
+    let mut seen = BTreeSet::new();
+    let lower = |(index, limit): (usize, &Rlimit)| {
+        let field = format!("process.rlimits[{index}]");
+        let number = RLIMITS.iter().position(|known| *known == limit.kind);
+        let number = number.and_then(|number| u32::try_from(number).ok());
+        let rule = "a limit such as `RLIMIT_NOFILE`";
+        let resource = number.ok_or_else(|| value(format!("{field}.type"), &limit.kind, rule))?;
+        if !seen.insert(resource) {
+            let value = limit.kind.clone();
+            return Err(LowerError::Duplicate { field: "process.rlimits".into(), value });
+        }
+        if limit.soft > limit.hard {
+            return Err(value(format!("{field}.soft"), limit.soft, "at most the hard limit"));
+        }
+        Ok(Limit { resource, values: [limit.soft, limit.hard] })
+    };
+    rlimits.iter().enumerate().map(lower).collect()
+}
+
+fn oom_score(score: i32) -> Result<i16, LowerError> {
+    let narrow = i16::try_from(score).ok().filter(|score| (-1000..=1000).contains(score));
+    narrow.ok_or_else(|| value("process.oomScoreAdj", score, "between -1000 and 1000"))
+}

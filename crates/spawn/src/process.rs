@@ -1,0 +1,96 @@
+//! Lowering of the program and its credentials: what comes after the new root.
+
+use std::ffi::{CString, NulError};
+
+use creel_sys::program::{CapabilitySets, Filter, Op, Slot, Strings};
+
+use crate::error::SpawnError;
+use crate::lower::Steps;
+use crate::parent;
+use crate::plan::{Process, Stdio};
+
+pub(crate) fn lower_process(
+    process: &Process,
+    steps: &mut Steps,
+    slave: Option<Slot>,
+    denies_setgroups: bool,
+) -> Result<(), SpawnError> {
+    steps.add("start a session", Op::NewSession);
+    match (&process.stdio, slave) {
+        (_, Some(slave)) => steps.add("take the terminal", Op::ControllingTerminal(slave)),
+        (Stdio::Descriptors(fds), None) => steps.program.descriptors(fds.clone()),
+        _ => {}
+    }
+    // Nothing outside can be reached through `/proc/self/fd` from here on (CVE-2024-21626).
+    steps.add("close descriptors", Op::CloseDescriptors);
+    for limit in &process.limits {
+        steps.add(
+            format!("set limit `{}`", limit.resource),
+            Op::Limit(limit.resource, limit.values),
+        );
+    }
+    let filter: Vec<_> =
+        process.seccomp.iter().map(|(code, jt, jf, k)| filter(*code, *jt, *jf, *k)).collect();
+    // Without the promise the filter needs a capability that is about to go.
+    let (early, late) =
+        if process.no_new_privileges { (Vec::new(), filter) } else { (filter, Vec::new()) };
+    if !early.is_empty() {
+        steps.add("load the system call filter", Op::Seccomp(early));
+    }
+    lower_credentials(process, steps, denies_setgroups)?;
+    let cwd = CString::new(process.cwd.as_str())?;
+    steps.add(format!("enter `{}`", process.cwd), Op::WorkingDirectory(cwd));
+    steps.add("set the mask", Op::Umask(process.umask));
+    if process.no_new_privileges {
+        steps.add("forbid new privileges", Op::NoNewPrivileges);
+    }
+    if !late.is_empty() {
+        steps.add("load the system call filter", Op::Seccomp(late));
+    }
+    let paths = process.candidates.iter().map(|path| CString::new(path.as_str()));
+    let paths = paths.collect::<Result<_, _>>()?;
+    let execute = Op::Execute(paths, strings(&process.argv)?, strings(&process.env)?);
+    steps.add(format!("execute one of {:?}", process.candidates), execute);
+    Ok(())
+}
+
+fn filter(code: u16, jt: u8, jf: u8, k: u32) -> Filter {
+    Filter { code, jt, jf, k }
+}
+
+fn lower_credentials(
+    process: &Process,
+    steps: &mut Steps,
+    denies_setgroups: bool,
+) -> Result<(), SpawnError> {
+    let capabilities = &process.capabilities;
+    let last = parent::last_capability().map_err(SpawnError::ReadLastCapability)?;
+    for cap in (0..=last).filter(|cap| !capabilities.bounding.contains(cap)) {
+        steps.add(format!("drop capability `{cap}`"), Op::DropBounding(cap));
+    }
+    steps.add("keep capabilities", Op::KeepCapabilities);
+    // With `setgroups` denied (single id map) the call would fail even for no groups.
+    if !denies_setgroups && !process.setgroups_denied {
+        steps.add("set the groups", Op::Groups(process.groups.clone()));
+    }
+    steps.add("set the group", Op::Group(process.gid));
+    steps.add("set the user", Op::User(process.uid));
+    let sets = CapabilitySets {
+        effective: bits(&capabilities.effective),
+        permitted: bits(&capabilities.permitted),
+        inheritable: bits(&capabilities.inheritable),
+    };
+    steps.add("set capabilities", Op::Capabilities(sets));
+    for cap in &capabilities.ambient {
+        steps.add(format!("raise capability `{cap}`"), Op::RaiseAmbient(*cap));
+    }
+    Ok(())
+}
+
+fn bits(list: &[u32]) -> u64 {
+    list.iter().fold(0, |set, cap| set | 1u64.checked_shl(*cap).unwrap_or(0))
+}
+
+fn strings(list: &[String]) -> Result<Strings, NulError> {
+    Ok(Strings::new(list.iter().map(|s| CString::new(s.as_str())).collect::<Result<_, _>>()?))
+}

@@ -1,0 +1,183 @@
+//! The root of a plan, and its lowering.
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use creel_sys::program::{self, Attributes, Depth, Op, Slot};
+
+use crate::error::SpawnError;
+use crate::lower::Steps;
+use crate::mount::{NO_DEVICES, Propagation};
+
+/// What becomes the root of a process.
+#[derive(Clone, Debug)]
+pub enum Root {
+    /// A directory of the host with the mounts below it.
+    Directory {
+        /// Its path.
+        path: PathBuf,
+        /// `MOUNT_ATTR_*` of its mount.
+        attributes: u32,
+    },
+    /// Layers stacked by overlayfs. The mount is made in the process's own mount namespace: it
+    /// never shows outside and goes with the last process.
+    Overlay(Overlay),
+}
+
+impl Root {
+    /// A directory on which device nodes do not work.
+    pub fn directory(path: impl Into<PathBuf>) -> Self {
+        Self::Directory { path: path.into(), attributes: NO_DEVICES }
+    }
+}
+
+impl Default for Root {
+    fn default() -> Self {
+        Self::directory(PathBuf::new())
+    }
+}
+
+/// Layers stacked by overlayfs, at most 500 (the kernel's `OVL_MAX_STACK`).
+#[derive(Clone, Debug)]
+pub struct Overlay {
+    /// Host directories of the layers below, uppermost first; at least one with `mounts`.
+    pub lowers: Vec<PathBuf>,
+    /// Detached mounts that follow `lowers`, uppermost first: idmapped layers, see
+    /// [`crate::mount::idmapped`]. At most about 100.
+    pub mounts: Vec<Arc<OwnedFd>>,
+    /// Where changes go; without it the root is read-only.
+    pub upper: Option<Upper>,
+    /// Whether overlayfs keeps its marks in `user.overlay.*` instead of `trusted.overlay.*`, as it
+    /// must in a user namespace.
+    pub user_xattrs: bool,
+    /// `MOUNT_ATTR_*`; see [`Overlay::new`].
+    pub attributes: u32,
+    /// Whether the one-string option of kernels before 6.7 is used even where there is a better.
+    pub classic: bool,
+}
+
+/// The writable layer: two directories of one file system.
+#[derive(Clone, Debug)]
+pub struct Upper {
+    /// Holds the changes.
+    pub upper: PathBuf,
+    /// Empty; overlayfs works in it.
+    pub work: PathBuf,
+    /// Whether changes are never flushed to disk: for those that nobody wants after a crash.
+    /// overlayfs refuses to mount such an upper directory twice unless `work/incompat/volatile` is
+    /// removed.
+    pub volatile: bool,
+}
+
+impl Overlay {
+    /// An overlay on which device nodes do not work: what an image holds as a device must never
+    /// be one. The nodes that a process needs are on its own `/dev`.
+    #[must_use]
+    pub fn new(lowers: Vec<PathBuf>, upper: Option<Upper>) -> Self {
+        Self {
+            lowers,
+            mounts: Vec::new(),
+            upper,
+            user_xattrs: false,
+            attributes: NO_DEVICES,
+            classic: false,
+        }
+    }
+
+    /// A directory of this process's that the overlay may cover.
+    fn place(&self) -> Result<&Path, SpawnError> {
+        let upper = self.upper.as_ref().map(|upper| &upper.upper);
+        upper.or_else(|| self.lowers.first()).map(PathBuf::as_path).ok_or(SpawnError::NoLayer)
+    }
+
+    fn options(&self) -> Vec<(CString, Option<CString>)> {
+        let off = || Some(c"off".into());
+        // Redirects and metadata-only copies are neither made nor followed: a layer is then whole
+        // in itself, and an image cannot point one file at another.
+        let mut options = vec![
+            (c"index".into(), off()),
+            (c"metacopy".into(), off()),
+            (c"redirect_dir".into(), Some(c"nofollow".into())),
+        ];
+        if self.user_xattrs {
+            options.push((c"userxattr".into(), None));
+        }
+        if self.upper.as_ref().is_some_and(|upper| upper.volatile) {
+            options.push((c"volatile".into(), None));
+        }
+        options
+    }
+}
+
+/// Adds the steps that mount the root; the slot holds its mount.
+pub(crate) fn lower_root(
+    steps: &mut Steps,
+    root: &Root,
+    propagation: Option<Propagation>,
+) -> Result<Slot, SpawnError> {
+    match root {
+        Root::Directory { path, attributes } => {
+            lower_directory(steps, path, *attributes, propagation)
+        }
+        Root::Overlay(overlay) => lower_overlay(steps, overlay),
+    }
+}
+
+fn lower_directory(
+    steps: &mut Steps,
+    path: &Path,
+    attributes: u32,
+    propagation: Option<Propagation>,
+) -> Result<Slot, SpawnError> {
+    let (place, root) = (steps.scratch.place, steps.slot());
+    let host = encode(path)?;
+    // A clone made before the host's mounts become private stays connected with them.
+    let connected = propagation.is_some_and(Propagation::connects);
+    if !connected {
+        steps.add("make mounts private", Op::PrivateMounts);
+    }
+    steps.add(format!("open the root `{}`", path.display()), Op::OpenHost(host, place));
+    steps.add("clone the root", Op::CloneTree(place, Depth::All, root));
+    if connected {
+        steps.add("make mounts private", Op::PrivateMounts);
+    }
+    if attributes != 0 {
+        let set = Attributes { set: attributes.into(), ..Attributes::default() };
+        steps.add("restrict the root", Op::SetAttributes(root, Depth::One, set));
+    }
+    steps.add("attach the root", Op::Attach(root, place));
+    Ok(root)
+}
+
+fn lower_overlay(steps: &mut Steps, overlay: &Overlay) -> Result<Slot, SpawnError> {
+    let (place, root) = (steps.scratch.place, steps.slot());
+    let host = encode(overlay.place()?)?;
+    steps.add("make mounts private", Op::PrivateMounts);
+    let name = overlay.place()?.display();
+    steps.add(format!("open the layer `{name}`"), Op::OpenHost(host.clone(), place));
+    let give = |mount| steps.program.give(Arc::clone(mount));
+    let mounts = overlay.mounts.iter().map(give).collect();
+    let encode_upper = |upper: &Upper| -> Result<_, SpawnError> {
+        Ok([encode(&upper.upper)?, encode(&upper.work)?])
+    };
+    let upper = overlay.upper.as_ref().map(encode_upper);
+    let prepared = program::Overlay {
+        lowers: overlay.lowers.iter().map(|path| encode(path)).collect::<Result<_, _>>()?,
+        mounts,
+        upper: upper.transpose()?,
+        options: overlay.options(),
+        attributes: overlay.attributes,
+        place,
+        path: host,
+        classic: overlay.classic,
+    };
+    let count = overlay.lowers.len() + overlay.mounts.len();
+    steps.add(format!("stack {count} layers as the root"), Op::Overlay(prepared, root));
+    Ok(root)
+}
+
+pub(crate) fn encode(path: &Path) -> Result<CString, SpawnError> {
+    Ok(CString::new(path.as_os_str().as_encoded_bytes())?)
+}

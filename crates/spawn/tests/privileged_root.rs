@@ -1,0 +1,157 @@
+//! Roots made of layers; needs root and a static `/bin/busybox`.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use creel_spawn::{Capabilities, Mount, Namespace, Overlay, Plan, Process, Root, Source, Upper};
+
+/// A file system that can hold an upper directory wherever the test runs, and is gone with it.
+struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let done = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "none"])
+            .arg(dir.path())
+            .status();
+        assert!(done.unwrap().success());
+        Self(dir)
+    }
+
+    fn dir(&self, name: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+fn layers(scratch: &Scratch, count: usize) -> Vec<PathBuf> {
+    let base = scratch.dir("base/bin");
+    fs::copy("/bin/busybox", base.join("busybox")).unwrap();
+    for name in ["sh", "cat", "ls", "mknod", "rm"] {
+        // The layers of one test are made again for each of its cases.
+        let _ = symlink("busybox", base.join(name));
+    }
+    for name in ["proc", "tmp", "old"] {
+        scratch.dir(&format!("base/{name}"));
+    }
+    fs::write(scratch.dir("base").join("old/file"), "base").unwrap();
+    let mut lowers: Vec<_> = (1..count)
+        .map(|number| {
+            let layer = scratch.dir(&format!("{}/{number}", "long".repeat(60)));
+            fs::write(layer.join(format!("from-{number}")), number.to_string()).unwrap();
+            layer
+        })
+        .collect();
+    lowers.push(scratch.dir("base"));
+    lowers
+}
+
+fn plan(root: Root, script: &str) -> Plan {
+    let process = Process {
+        cwd: "/".into(),
+        candidates: vec!["/bin/sh".into()],
+        argv: ["sh", "-c", script].map(String::from).to_vec(),
+        env: vec!["PATH=/bin".into()],
+        ..Process::default()
+    };
+    let mounts = vec![Mount::new(Source::Proc, "/proc", 0)];
+    Plan { root, namespaces: Namespace::ROOT.to_vec(), mounts, process, ..Plan::default() }
+}
+
+fn code(plan: &Plan) -> i32 {
+    match plan.spawn() {
+        Ok(child) => child.wait().unwrap(),
+        Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
+    }
+}
+
+fn mounted_overlays(below: &Path) -> usize {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let below = below.display().to_string();
+    mounts.lines().filter(|line| line.contains(&below) && line.contains("overlay")).count()
+}
+
+#[test]
+fn privileged_layers_are_stacked_and_nothing_leaks() {
+    let scratch = Scratch::new();
+    for (classic, volatile, count) in [(false, false, 2), (false, true, 120), (true, true, 60)] {
+        let lowers = layers(&scratch, count);
+        let [upper, work] = ["upper", "work"].map(|name| scratch.dir(&format!("{count}/{name}")));
+        let top = Upper { upper: upper.clone(), work, volatile };
+        let script = format!(
+            "set -e; [ $(cat /from-{}) = {} ]; [ $(cat /old/file) = base ]; echo new > /made; \
+             rm -r /old",
+            count - 1,
+            count - 1
+        );
+        let overlay = Overlay { classic, ..Overlay::new(lowers, Some(top)) };
+        assert_eq!(code(&plan(Root::Overlay(overlay), &script)), 0, "{count}");
+        assert_eq!(fs::read_to_string(upper.join("made")).unwrap(), "new\n");
+        assert!(upper.join("old").symlink_metadata().is_ok(), "no whiteout");
+        assert_eq!(mounted_overlays(scratch.0.path()), 0);
+    }
+}
+
+#[test]
+fn privileged_an_overlay_without_an_upper_is_read_only() {
+    let scratch = Scratch::new();
+    let lowers = layers(&scratch, 2);
+    for classic in [false, true] {
+        let overlay = Overlay { classic, ..Overlay::new(lowers.clone(), None) };
+        assert_eq!(code(&plan(Root::Overlay(overlay), "! echo > /made")), 0);
+    }
+}
+
+#[test]
+fn privileged_a_silently_read_only_overlay_is_refused() {
+    let scratch = Scratch::new();
+    let lowers = layers(&scratch, 2);
+    let [upper, work] = ["upper", "work"].map(|name| scratch.dir(name));
+    // What the kernel cannot remove it works around by mounting read-only.
+    fs::create_dir_all(work.join("work")).unwrap();
+    let keep = work.join("work/busy");
+    fs::create_dir(&keep).unwrap();
+    let busy =
+        std::process::Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&keep).status();
+    assert!(busy.unwrap().success());
+    let overlay = Overlay::new(lowers, Some(Upper { upper, work, volatile: false }));
+    let started = plan(Root::Overlay(overlay), "exit 0").spawn();
+    assert!(std::process::Command::new("umount").arg(&keep).status().unwrap().success());
+    let error = started.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("Read-only") || source.contains("busy"), "{error}: {source}");
+}
+
+#[test]
+fn privileged_devices_of_an_image_do_not_work() {
+    let scratch = Scratch::new();
+    let lowers = layers(&scratch, 1);
+    let node = lowers[0].join("null");
+    let made = std::process::Command::new("mknod").arg(&node).args(["c", "1", "3"]).status();
+    assert!(made.unwrap().success());
+    let [upper, work] = ["upper", "work"].map(|name| scratch.dir(name));
+    let top = Some(Upper { upper, work, volatile: false });
+    // With CAP_MKNOD and CAP_DAC_OVERRIDE, neither the image's node nor one made here opens.
+    let script = "rm -f /own && mknod /own c 1 3 && ! cat /null && ! cat /own";
+    for root in [Root::directory(&lowers[0]), Root::Overlay(Overlay::new(lowers.clone(), top))] {
+        let mut plan = plan(root, script);
+        let sets = vec![1, 27];
+        plan.process.capabilities = Capabilities {
+            bounding: sets.clone(),
+            permitted: sets.clone(),
+            effective: sets,
+            ..Capabilities::default()
+        };
+        assert_eq!(code(&plan), 0);
+    }
+}

@@ -1,0 +1,49 @@
+//! Mounts that are attached nowhere, made by the parent of a program.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// `MOUNT_ATTR_IDMAP`.
+const IDMAP: u64 = 0x0010_0000;
+
+/// Clones the mount at a path, without those below it, as a detached one with `MOUNT_ATTR_*`.
+///
+/// # Errors
+/// Fails without `CAP_SYS_ADMIN`, or as `open_tree` (5.2) and `mount_setattr` (5.12) do.
+pub fn clone_detached(path: &CStr, attributes: u64) -> io::Result<OwnedFd> {
+    // 1 is OPEN_TREE_CLONE.
+    let flags = 1 | libc::O_CLOEXEC;
+    // SAFETY: the path is null-terminated; a descriptor returned is new and nothing else owns it.
+    let mount = unsafe {
+        let fd = libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags);
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        OwnedFd::from_raw_fd(fd as i32)
+    };
+    if attributes != 0 {
+        set_attributes(mount.as_fd(), [attributes, 0, 0, 0])?;
+    }
+    Ok(mount)
+}
+
+/// Clones a mount as [`clone_detached`] does, with ids mapped as in a user namespace: what a file
+/// owns by an id inside is what the id outside accesses.
+///
+/// # Errors
+/// Fails as [`clone_detached`] does, and with `EINVAL` if the file system cannot be idmapped.
+pub fn clone_idmapped(path: &CStr, attributes: u64, userns: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mount = clone_detached(path, 0)?;
+    let userns = u64::try_from(userns.as_raw_fd()).map_err(io::Error::other)?;
+    set_attributes(mount.as_fd(), [attributes | IDMAP, 0, 0, userns])?;
+    Ok(mount)
+}
+
+fn set_attributes(mount: BorrowedFd<'_>, attributes: [u64; 4]) -> io::Result<()> {
+    let (fd, empty, at) = (mount.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH);
+    let set = attributes.as_ptr();
+    // SAFETY: the path is empty; the attributes have the layout of mount_attr version 0, 32 bytes.
+    let done = unsafe { libc::syscall(libc::SYS_mount_setattr, fd, empty, at, set, 32usize) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

@@ -1,0 +1,197 @@
+//! Overlays, made in the child from layers that it opens one by one.
+//!
+//! Layers are named `/proc/self/fd/N`: `fsconfig` takes strings of at most 255 bytes, and
+//! `mount(2)` a page for all of them.
+
+use std::ffi::{CStr, CString};
+use std::io::Write as _;
+use std::os::fd::RawFd;
+
+use libc::syscall;
+
+use super::call::{State, attach, close, errno, fail, fd, ok, open};
+use super::op::Overlay;
+
+// FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING and FSCONFIG_CMD_CREATE of include/uapi/linux/mount.h.
+const SET_FLAG: u32 = 0;
+const SET_STRING: u32 = 1;
+const CREATE: u32 = 6;
+/// What `mount(2)` copies of its options, and what `overlayfs` counts as most layers there fit in.
+const PAGE: usize = 4096;
+
+/// Makes and attaches the overlay; returns its mount.
+pub(super) fn make(state: &State, overlay: &Overlay) -> Option<RawFd> {
+    let place = state.get(overlay.place)?;
+    let upper = overlay.upper.as_ref().map(open_upper);
+    let upper = match upper {
+        Some(opened) => Some(opened?),
+        None => None,
+    };
+    for mount in &overlay.mounts {
+        attach(state.get(*mount)?, place)?;
+    }
+    let made = if overlay.classic {
+        mount_classic(state, overlay, upper)
+    } else {
+        match configure(state, overlay, upper) {
+            Some(fs) => finish(fs, overlay.attributes, place),
+            // Before 6.7 there is no `lowerdir+`.
+            None if errno() == libc::EINVAL => mount_classic(state, overlay, upper),
+            None => None,
+        }
+    };
+    let failed = errno();
+    upper.into_iter().flatten().for_each(close);
+    let Some(made) = made else { return fail(failed) };
+    if upper.is_some() && is_read_only(made)? { fail(libc::EROFS) } else { Some(made) }
+}
+
+fn open_upper([upper, work]: &[CString; 2]) -> Option<[RawFd; 2]> {
+    Some([open_directory(upper)?, open_directory(work)?])
+}
+
+fn open_directory(path: &CStr) -> Option<RawFd> {
+    open(libc::AT_FDCWD, path, libc::O_PATH | libc::O_DIRECTORY, 0)
+}
+
+/// Where the kernel finds a descriptor of this process.
+struct Link([u8; 32]);
+
+impl Link {
+    fn new(fd: RawFd) -> Self {
+        let mut text = [0; 32];
+        // 14 bytes and a number of at most 10 fit.
+        let _ = write!(text.as_mut_slice(), "/proc/self/fd/{fd}");
+        Self(text)
+    }
+
+    fn text(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or(c"")
+    }
+}
+
+fn set(fs: RawFd, command: u32, name: &CStr, value: Option<&CStr>) -> Option<()> {
+    let value = value.map_or(std::ptr::null(), CStr::as_ptr);
+    // SAFETY: both strings are null-terminated and outlive the call; a flag takes no value.
+    ok(unsafe { syscall(libc::SYS_fsconfig, fs, command, name.as_ptr(), value, 0) })
+}
+
+/// A configured file system context, not yet created.
+fn configure(state: &State, overlay: &Overlay, upper: Option<[RawFd; 2]>) -> Option<RawFd> {
+    // SAFETY: the name is null-terminated. 1 is FSOPEN_CLOEXEC.
+    let fs = fd(unsafe { syscall(libc::SYS_fsopen, c"overlay".as_ptr(), 1) })?;
+    let done = configure_options(fs, state, overlay, upper);
+    if done.is_none() {
+        let failed = errno();
+        close(fs);
+        return fail(failed);
+    }
+    Some(fs)
+}
+
+fn configure_options(
+    fs: RawFd,
+    state: &State,
+    overlay: &Overlay,
+    upper: Option<[RawFd; 2]>,
+) -> Option<()> {
+    for path in &overlay.lowers {
+        let layer = open_directory(path)?;
+        let done = set(fs, SET_STRING, c"lowerdir+", Some(Link::new(layer).text()));
+        let failed = errno();
+        close(layer);
+        done.or_else(|| fail(failed))?;
+    }
+    for mount in &overlay.mounts {
+        let link = Link::new(state.get(*mount)?);
+        set(fs, SET_STRING, c"lowerdir+", Some(link.text()))?;
+    }
+    if let Some([upper, work]) = upper {
+        set(fs, SET_STRING, c"upperdir", Some(Link::new(upper).text()))?;
+        set(fs, SET_STRING, c"workdir", Some(Link::new(work).text()))?;
+    }
+    for (name, value) in &overlay.options {
+        let command = if value.is_some() { SET_STRING } else { SET_FLAG };
+        set(fs, command, name, value.as_deref())?;
+    }
+    Some(())
+}
+
+fn finish(fs: RawFd, attributes: u32, place: RawFd) -> Option<RawFd> {
+    // SAFETY: takes integers and null pointers. 1 is FSMOUNT_CLOEXEC.
+    let made = unsafe {
+        ok(syscall(libc::SYS_fsconfig, fs, CREATE, 0usize, 0usize, 0))?;
+        fd(syscall(libc::SYS_fsmount, fs, 1, attributes))?
+    };
+    close(fs);
+    attach(made, place)?;
+    Some(made)
+}
+
+/// Options of `mount(2)`, at most a page with its terminator.
+struct Options {
+    text: [u8; PAGE],
+    length: usize,
+}
+
+impl Options {
+    fn add(&mut self, parts: &[&[u8]]) -> Option<()> {
+        for part in parts {
+            let end = self.length + part.len();
+            match self.text.get_mut(self.length..end).filter(|_| end < PAGE) {
+                Some(place) => place.copy_from_slice(part),
+                None => return fail(libc::E2BIG),
+            }
+            self.length = end;
+        }
+        Some(())
+    }
+
+    fn add_layer(&mut self, before: &[u8], layer: RawFd) -> Option<()> {
+        self.add(&[before, Link::new(layer).text().to_bytes()])
+    }
+}
+
+/// The way of kernels before 6.7. Layers stay open; what this process keeps is closed later.
+fn mount_classic(state: &State, overlay: &Overlay, upper: Option<[RawFd; 2]>) -> Option<RawFd> {
+    let mut options = Options { text: [0; PAGE], length: 0 };
+    let mut before: &[u8] = b"lowerdir=";
+    for path in &overlay.lowers {
+        options.add_layer(before, open_directory(path)?)?;
+        before = b":";
+    }
+    for mount in &overlay.mounts {
+        options.add_layer(before, state.get(*mount)?)?;
+        before = b":";
+    }
+    if let Some([upper, work]) = upper {
+        options.add_layer(b",upperdir=", upper)?;
+        options.add_layer(b",workdir=", work)?;
+    }
+    for (name, value) in &overlay.options {
+        options.add(&[b",", name.to_bytes()])?;
+        if let Some(value) = value {
+            options.add(&[b"=", value.to_bytes()])?;
+        }
+    }
+    let place = Link::new(state.get(overlay.place)?);
+    let (kind, data) = (c"overlay".as_ptr(), options.text.as_ptr());
+    // SAFETY: every string is null-terminated (the options are shorter than their buffer of zeros)
+    // and outlives the call.
+    ok(unsafe { syscall(libc::SYS_mount, kind, place.text().as_ptr(), kind, 0usize, data) })?;
+    // The old descriptor is below the new mount; only the path leads to its top.
+    let made = open_directory(&overlay.path)?;
+    let set = super::op::Attributes { set: overlay.attributes.into(), ..Default::default() };
+    super::call::set_attributes(made, super::op::Depth::One, set)?;
+    Some(made)
+}
+
+fn is_read_only(mount: RawFd) -> Option<bool> {
+    // SAFETY: statvfs is plain data that fstatvfs fills.
+    let flags = unsafe {
+        let mut info: libc::statvfs = std::mem::zeroed();
+        ok(libc::fstatvfs(mount, &raw mut info).into())?;
+        info.f_flag
+    };
+    Some(flags & libc::ST_RDONLY != 0)
+}
