@@ -5,12 +5,16 @@
 
 mod arrows;
 mod build;
+mod clean;
+mod debian;
 mod demo;
 mod install;
+mod interrupt;
 mod peers;
 mod run;
 mod test;
 mod tools;
+mod user;
 
 use std::process::ExitCode;
 
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
 }
 
 fn run_task() -> anyhow::Result<()> {
+    interrupt::watch()?;
     match Args::parse().task {
         Task::Tools => tools::install_all(),
         Task::Build => build::release().map(drop),

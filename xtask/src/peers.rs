@@ -1,14 +1,15 @@
 //! `./x peers`: a root directory with the newest versions of the tools creel is measured against.
 
 use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use crate::run::{is_root, run, target_directory};
-use crate::tools;
+use creel_testkit::peers::Peers;
+
+use crate::run::{is_root, repository, run, target_directory};
+use crate::{debian, tools};
 
 /// Debian's moving release, where the newest peers are.
 const SUITE: &str = "sid";
@@ -18,22 +19,9 @@ const PACKAGES: &str = "podman,buildah,skopeo,umoci,ostree,crun,runc,bubblewrap,
     catatonit,dumb-init,docker-registry,erofs-utils,passt,uidmap,fuse-overlayfs,slirp4netns,hyperfine,\
     jq,bats,busybox-static,strace,ca-certificates,procps,iproute2,gcc,libc6-dev";
 
-/// Enters the root in a mount namespace of its own. cgroup2 under `unified` makes the peers take a
-/// version 1 host for a hybrid one and fail, so it goes.
-const ENTER: &str = r#"
-set -e
-root=$1; shift
-mount --bind "$root" "$root"
-for d in proc sys dev; do mount --rbind "/$d" "$root/$d"; done
-if mountpoint -q "$root/sys/fs/cgroup/unified"; then umount -l "$root/sys/fs/cgroup/unified"; fi
-if [ -n "$CREEL_BIND" ]; then mkdir -p "$root$CREEL_BIND"; mount --rbind "$CREEL_BIND" "$root$CREEL_BIND"; fi
-mkdir -p "$root/.host"
-cd "$root"
-pivot_root . .host
-umount -l /.host
-cd /
-exec "$@"
-"#;
+/// Prints what the peers say of themselves.
+const VERSIONS: &str =
+    "for t in podman buildah skopeo umoci crun runc bwrap ostree; do $t --version | head -n1; done";
 
 /// A command to run among the peers.
 #[derive(clap::Args)]
@@ -43,15 +31,13 @@ pub(crate) struct Args {
     command: Vec<String>,
 }
 
-/// Makes the root where it is missing and runs a command in it.
+/// Makes the root where it is missing and runs a command in it, with the repository shared.
 pub(crate) fn enter(args: &Args) -> anyhow::Result<()> {
-    let root = ready()?;
+    let session = Peers::new(ready()?).enter(&[&repository()])?;
     if args.command.is_empty() {
-        let versions = "for t in podman buildah skopeo umoci crun runc bwrap ostree; do $t --version | head -n1; done";
-        return run(&mut command(&root, None, &["sh", "-c", versions]));
+        return run(&mut session.command(&["sh", "-c", VERSIONS]));
     }
-    let words: Vec<&str> = args.command.iter().map(String::as_str).collect();
-    run(&mut command(&root, None, &words))
+    run(&mut session.command(&args.command))
 }
 
 /// Returns the root with the peers, made first where it is missing.
@@ -64,54 +50,17 @@ pub(crate) fn ready() -> anyhow::Result<PathBuf> {
     if fs::read_to_string(&stamp).is_ok_and(|packages| packages == PACKAGES) {
         return Ok(root);
     }
-    tools::install_packages(&[("mmdebstrap", "mmdebstrap")])?;
+    tools::install_packages(&tools::FOR_IMAGES)?;
     if root.exists() {
         fs::remove_dir_all(&root).with_context(|| format!("cannot clear `{}`", root.display()))?;
     }
     fs::create_dir_all(&root)?;
-    bootstrap(&root)?;
+    // The release file of sid may be past its date.
+    let mut command = Command::new("mmdebstrap");
+    command
+        .args(["--variant=apt", "--aptopt=Acquire::Check-Valid-Until \"false\""])
+        .arg(format!("--include={PACKAGES}"));
+    debian::bootstrap(&mut command, SUITE, &root)?;
     fs::write(stamp, PACKAGES)?;
     Ok(root)
-}
-
-/// Returns a command that runs among the peers, with one directory of the host's shared.
-pub(crate) fn command(root: &Path, shared: Option<&Path>, words: &[&str]) -> Command {
-    let mut command = Command::new("unshare");
-    command
-        .args(["--mount", "--propagation", "private", "sh", "-c", ENTER, "enter"])
-        .arg(root)
-        .args(words)
-        .env("CREEL_BIND", shared.unwrap_or_else(|| Path::new("")))
-        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    command
-}
-
-fn bootstrap(root: &Path) -> anyhow::Result<()> {
-    let mut child = Command::new("mmdebstrap")
-        .args(["--quiet", "--variant=apt", "--aptopt=Acquire::Check-Valid-Until \"false\""])
-        .arg(format!("--include={PACKAGES}"))
-        .arg(SUITE)
-        .arg(root)
-        .arg("-")
-        .stdin(Stdio::piped())
-        .spawn()
-        .context("cannot start mmdebstrap")?;
-    let sources = format!("deb {} {SUITE} main\n", debian_archive()?);
-    child.stdin.take().context("mmdebstrap takes no input")?.write_all(sources.as_bytes())?;
-    let status = child.wait()?;
-    if !status.success() {
-        bail!("mmdebstrap failed: {status}");
-    }
-    Ok(())
-}
-
-/// Returns the address this host's apt uses for Debian's main archive.
-pub(crate) fn debian_archive() -> anyhow::Result<String> {
-    let output = Command::new("apt-get")
-        .args(["indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"])
-        .output()
-        .context("cannot start apt-get")?;
-    let text = String::from_utf8(output.stdout)?;
-    let archive = text.lines().find_map(|line| line.strip_prefix("Debian "));
-    Ok(archive.context("apt knows no Debian archive: run `apt-get update`")?.to_owned())
 }

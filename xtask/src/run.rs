@@ -2,10 +2,16 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus};
 
 use anyhow::{Context as _, bail};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+use crate::interrupt;
 
 /// Returns the root of the repository.
 pub(crate) fn repository() -> PathBuf {
@@ -30,7 +36,46 @@ pub(crate) fn cargo() -> Command {
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let shown = show(command);
     eprintln!("+ {shown}");
-    let status = command.status().with_context(|| format!("cannot start `{shown}`"))?;
+    let mut child = command.spawn().with_context(|| format!("cannot start `{shown}`"))?;
+    succeeded(&shown, wait(&mut child)?)
+}
+
+/// Runs a command and returns what it wrote to standard output; fails unless it succeeds.
+pub(crate) fn capture(command: &mut Command) -> anyhow::Result<String> {
+    let shown = show(command);
+    // A file and not a pipe: whatever the command leaves running can hold it without us waiting.
+    let mut written = tempfile::tempfile()?;
+    command.stdout(written.try_clone()?);
+    let mut child = command.spawn().with_context(|| format!("cannot start `{shown}`"))?;
+    succeeded(&shown, wait(&mut child)?)?;
+    let mut text = String::new();
+    written.rewind()?;
+    written.read_to_string(&mut text).with_context(|| format!("`{shown}` wrote no text"))?;
+    Ok(text)
+}
+
+/// Waits for a child; an interrupt ends it.
+fn wait(child: &mut Child) -> anyhow::Result<ExitStatus> {
+    let pid = Pid::from_child(child);
+    let ended = pidfd_open(pid, PidfdFlags::empty())?;
+    loop {
+        match poll(&mut [PollFd::new(&ended, PollFlags::IN)], None) {
+            Ok(_) => break,
+            Err(Errno::INTR) if interrupt::happened() => {
+                // It may be gone: a terminal interrupts all at once.
+                let _ = kill_process(pid, Signal::TERM);
+                let _ = child.wait();
+                break;
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    interrupt::check()?;
+    Ok(child.wait()?)
+}
+
+fn succeeded(shown: &str, status: ExitStatus) -> anyhow::Result<()> {
     if !status.success() {
         bail!("`{shown}` failed: {status}");
     }
@@ -45,11 +90,11 @@ pub(crate) fn on_path(program: &str) -> bool {
 
 /// Tells whether this process runs as root.
 pub(crate) fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    std::fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
+    rustix::process::geteuid().is_root()
 }
 
-fn show(command: &Command) -> String {
+/// Returns a command as a line of words.
+pub(crate) fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     // A script among the arguments is told by its first line.
     let line =

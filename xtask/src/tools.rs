@@ -1,19 +1,26 @@
 //! What the tasks need from outside, and getting it.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::bail;
 
-use crate::run::{cargo, is_root, on_path, run};
+use crate::run::{cargo, is_root, on_path, run, target_directory};
 
 /// A program and the Debian package that has it.
 type Packaged = (&'static str, &'static str);
 
-/// What the tests use as peers and judges.
-const FOR_TESTS: [Packaged; 7] = [
+/// What makes real images.
+pub(crate) const FOR_IMAGES: [Packaged; 1] = [("mmdebstrap", "mmdebstrap")];
+
+/// What the demo needs.
+pub(crate) const FOR_DEMO: [Packaged; 2] = [("newuidmap", "uidmap"), ("useradd", "passwd")];
+
+/// What the tests use as judges and helpers.
+const FOR_TESTS: [Packaged; 6] = [
     ("fsck.erofs", "erofs-utils"),
     ("busybox", "busybox-static"),
-    ("docker-registry", "docker-registry"),
     ("newuidmap", "uidmap"),
     ("setcap", "libcap2-bin"),
     ("setfattr", "attr"),
@@ -25,7 +32,9 @@ const CARGO_TOOLS: [(&str, &str); 2] = [("cargo-nextest", "0.9.143"), ("cargo-de
 
 /// Installs everything that any task needs.
 pub(crate) fn install_all() -> anyhow::Result<()> {
-    install_packages(&FOR_TESTS)?;
+    let packages = [&FOR_IMAGES[..], &FOR_DEMO, &FOR_TESTS].concat();
+    install_packages(&packages)?;
+    docker_registry()?;
     install_cargo_tools()
 }
 
@@ -43,12 +52,49 @@ pub(crate) fn install_packages(wanted: &[Packaged]) -> anyhow::Result<()> {
         bail!("missing: run `sudo apt-get install {}`, then this again", missing.join(" "));
     }
     eprintln!("x: installing {}", missing.join(" "));
-    run(Command::new("apt-get").args(["-qq", "update"]))?;
+    update_packages()?;
     run(Command::new("apt-get")
         .args(["-qq", "install", "-y", "--no-install-recommends"])
         .args(&missing)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdout(Stdio::null()))
+}
+
+/// Makes apt read its lists of packages again.
+pub(crate) fn update_packages() -> anyhow::Result<()> {
+    if !is_root() {
+        bail!("apt knows no packages: run `sudo apt-get update`, then this again");
+    }
+    run(Command::new("apt-get").args(["-qq", "update"]))
+}
+
+/// Returns Debian's docker-registry. Where it is not installed it is only unpacked: installing the
+/// package would start a registry for all of the network.
+pub(crate) fn docker_registry() -> anyhow::Result<PathBuf> {
+    if on_path("docker-registry") {
+        return Ok("docker-registry".into());
+    }
+    let directory = target_directory().join("docker-registry");
+    let program = directory.join("usr/bin/docker-registry");
+    if program.exists() {
+        return Ok(program);
+    }
+    fs::create_dir_all(&directory)?;
+    let mut download = Command::new("apt-get");
+    download
+        .args(["-qq", "-o", "APT::Sandbox::User=root", "download", "docker-registry"])
+        .current_dir(&directory);
+    if run(&mut download).is_err() {
+        update_packages()?;
+        run(&mut download)?;
+    }
+    for entry in fs::read_dir(&directory)? {
+        let package = entry?.path();
+        if package.extension().is_some_and(|extension| extension == "deb") {
+            run(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(&directory))?;
+        }
+    }
+    Ok(program)
 }
 
 /// Installs the cargo subcommands that are missing; a newer version that is there will do.

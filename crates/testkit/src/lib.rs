@@ -1,3 +1,9 @@
 //! Test hosts, registries, images and archives for creel's own tests
+#![forbid(unsafe_code)]
 
+pub mod busybox;
+pub mod docker_registry;
+pub mod image;
+pub mod peers;
 pub mod registry;
+pub mod tar;

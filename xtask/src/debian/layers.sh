@@ -1,0 +1,52 @@
+#!/bin/sh
+# A hook of mmdebstrap: writes the base system as layer 1, then installs one group of packages after
+# the other and writes what each changed as a further layer.
+# Arguments: the new root, the directory for the layers, and the groups.
+set -eu
+export LC_ALL=C
+root=$1 out=$2
+shift 2
+
+names() {
+  (cd "$root" && find . -xdev \( -path ./dev -o -path ./proc -o -path ./run -o -path ./sys \
+    -o -path ./tmp -o -path ./var/cache/apt -o -path ./var/lib/apt/lists -o -path ./var/log \) \
+    -prune -o "$@" -print) | sort
+}
+
+pack() {
+  tar --create --file "$1" --directory "$root" --format=pax --numeric-owner --no-recursion \
+    --pax-option=delete=atime,delete=ctime --xattrs --xattrs-include=security.capability \
+    --verbatim-files-from --files-from "$2"
+}
+
+names > "$out/names"
+# Directories that stay empty: what is in them is the machine's, not the image's.
+(cd "$root" && ls -d ./dev ./proc ./run ./sys ./tmp ./var/cache/apt ./var/log) | sort - "$out/names" > "$out/packed"
+pack "$out/1.tar" "$out/packed"
+
+layer=1
+for packages in "$@"; do
+  layer=$((layer + 1))
+  touch "$out/stamp"
+  # The packages are separated by blanks.
+  # shellcheck disable=SC2086
+  APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq install -y --no-install-recommends $packages > "$out/apt.log" 2>&1 ||
+    { cat "$out/apt.log" >&2; exit 1; }
+  names > "$out/names.new"
+  names -cnewer "$out/stamp" > "$out/packed"
+  pack "$out/$layer.tar" "$out/packed"
+  # A name that is gone and whose directory is not is a whiteout.
+  rm -rf "$out/gone"
+  mkdir "$out/gone"
+  comm -23 "$out/names" "$out/names.new" | while read -r name; do
+    directory=${name%/*}
+    if [ -d "$root/$directory" ]; then
+      mkdir -p "$out/gone/$directory"
+      : > "$out/gone/$directory/.wh.${name##*/}"
+    fi
+  done
+  (cd "$out/gone" && find . -type f) > "$out/packed"
+  tar --append --file "$out/$layer.tar" --directory "$out/gone" --format=pax --owner=0 --group=0 \
+    --no-recursion --verbatim-files-from --files-from "$out/packed"
+  mv "$out/names.new" "$out/names"
+done
