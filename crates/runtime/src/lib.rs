@@ -5,9 +5,11 @@
 //! 1. a [`spec::Spec`] is written by the manager ([`defaults`] has what every container gets) or
 //!    read from a `config.json`;
 //! 2. [`lower::lower`] checks it and makes a [`creel_spawn::Plan`];
-//! 3. the plan is printed, or started.
+//! 3. the plan is printed, or started as a [`container::Running`], which its starter waits for; any
+//!    process can open it as a [`container::Container`] and start more in it.
 #![forbid(unsafe_code)]
 
+pub mod container;
 pub mod defaults;
 pub mod lower;
 pub mod seccomp;

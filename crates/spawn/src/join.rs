@@ -3,16 +3,16 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use creel_sys::program::Op;
+use creel_sys::program::{Op, Slot};
 
 use crate::cgroup::Cgroup;
 use crate::error::SpawnError;
-use crate::lower::{Child, Steps};
+use crate::lower::{Child, Steps, lower_terminal};
 use crate::parent;
-use crate::plan::{Namespace, Process};
+use crate::plan::{Namespace, Process, Stdio};
 use crate::process::lower_process;
 
-/// A process that joins the namespaces of another. A new terminal is not supported here.
+/// A process that joins the namespaces of another. A new terminal is made in the `/dev/pts` there.
 #[derive(Clone, Debug)]
 pub struct Join {
     /// The pidfd of a process of the container.
@@ -41,7 +41,8 @@ impl Join {
         steps.add("forbid inspection", Op::NotDumpable);
         let flags = self.namespaces.iter().fold(0, |flags, one| flags | *one as i32);
         steps.add("join the container", Op::Join(target, flags));
-        lower_process(&self.process, &mut steps, None, self.denies_setgroups)?;
+        let slave = self.lower_terminal(&mut steps)?;
+        lower_process(&self.process, &mut steps, slave, self.denies_setgroups)?;
         let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
         let set_up = |pid| {
             parent::enter(self.cgroup.as_deref(), pid)?;
@@ -49,5 +50,15 @@ impl Join {
         };
         let started = steps.program.start(0, cgroup.as_ref(), set_up);
         started.map_err(|failure| steps.explain(failure, &self.process))
+    }
+
+    /// With the mount namespace the process has got the root there.
+    fn lower_terminal(&self, steps: &mut Steps) -> Result<Option<Slot>, SpawnError> {
+        if !matches!(self.process.stdio, Stdio::Terminal(_)) {
+            return Ok(None);
+        }
+        let root = steps.scratch.place;
+        steps.add("open the container's root", Op::OpenHost(c"/".into(), root));
+        lower_terminal(&self.process, steps, root)
     }
 }

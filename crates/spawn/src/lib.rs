@@ -12,7 +12,7 @@ mod plan;
 mod process;
 mod root;
 
-pub use creel_sys::program::Depth;
+pub use creel_sys::program::{Depth, open_process, send_signal as signal};
 pub use device::{Device, DeviceKind};
 pub use error::SpawnError;
 pub use join::Join;

@@ -168,11 +168,8 @@ impl Plan {
     }
 
     fn lower_terminal(&self, steps: &mut Steps, root: Slot) -> Result<Option<Slot>, SpawnError> {
-        let Stdio::Terminal(size) = self.process.stdio else { return Ok(None) };
-        let socket = steps.program.terminal_socket().map_err(SpawnError::Start)?;
-        let (slave, console, place) = (steps.slot(), steps.scratch.made, steps.scratch.place);
-        let terminal = Terminal { root, socket, slave, uid: self.process.uid, size };
-        steps.add("make the terminal", Op::Terminal(terminal));
+        let Some(slave) = lower_terminal(&self.process, steps, root)? else { return Ok(None) };
+        let (console, place) = (steps.scratch.made, steps.scratch.place);
         steps.add("clone the terminal", Op::CloneTree(slave, Depth::One, console));
         let target = target_parts("dev/console", Kind::File)?;
         steps.add("create `/dev/console`", Op::Ensure(root, target, place));
@@ -211,6 +208,20 @@ impl Plan {
         self.namespaces.contains(&Namespace::User)
             && matches!(self.gids.as_slice(), [map] if map.count == 1)
     }
+}
+
+/// Makes the terminal, if there is to be one, in the devpts below the root; returns its slot.
+pub(crate) fn lower_terminal(
+    process: &Process,
+    steps: &mut Steps,
+    root: Slot,
+) -> Result<Option<Slot>, SpawnError> {
+    let Stdio::Terminal(size) = process.stdio else { return Ok(None) };
+    let socket = steps.program.terminal_socket().map_err(SpawnError::Start)?;
+    let slave = steps.slot();
+    let terminal = Terminal { root, socket, slave, uid: process.uid, size };
+    steps.add("make the terminal", Op::Terminal(terminal));
+    Ok(Some(slave))
 }
 
 /// Reports an invalid value of the plan found while the parent sets the child up.

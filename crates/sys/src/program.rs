@@ -23,7 +23,7 @@ pub use op::{
     Attributes, CapabilitySets, Depth, Filter, Kind, NewFileSystem, Op, Overlay, Slot, Strings,
     Target, Terminal,
 };
-pub use running::{Running, kill, raise_limit};
+pub use running::{Running, kill, open_process, raise_limit, send_signal};
 
 // include/uapi/linux/sched.h, Linux 5.5.
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;

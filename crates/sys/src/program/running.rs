@@ -1,7 +1,7 @@
 //! A started child, as its parent sees it.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// A started child.
 #[derive(Debug)]
@@ -20,11 +20,7 @@ impl Running {
     /// # Errors
     /// Fails as `pidfd_send_signal` does.
     pub fn kill(&self, signal: i32) -> io::Result<()> {
-        // SAFETY: takes integers and a null siginfo, which is allowed.
-        let done = unsafe {
-            libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), signal, 0usize, 0)
-        };
-        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        send_signal(self.pidfd.as_fd(), signal)
     }
 
     /// Waits for the end: the exit code, or 128 plus the signal.
@@ -58,17 +54,36 @@ impl Running {
     /// child of this process, so its id cannot be used again before it is waited for.
     pub(super) fn follow(&mut self, pid: i32) -> io::Result<()> {
         self.wait()?;
-        // SAFETY: takes integers; the descriptor is new and nothing else owns it.
-        self.pidfd = unsafe {
-            let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd as i32)
-        };
+        self.pidfd = open_process(pid)?;
         self.pid = pid;
         Ok(())
     }
+}
+
+/// Opens a process by its id in the caller's namespace as a pidfd.
+///
+/// # Errors
+/// Fails as `pidfd_open` (5.3) does.
+pub fn open_process(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: takes integers; a descriptor returned is new and nothing else owns it.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_pidfd_open, pid, 0);
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(OwnedFd::from_raw_fd(fd as i32))
+    }
+}
+
+/// Sends a signal through a pidfd.
+///
+/// # Errors
+/// Fails as `pidfd_send_signal` does.
+pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    // SAFETY: takes integers and a null siginfo, which is allowed.
+    let done =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, 0usize, 0) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Raises the soft and hard limit of a resource (`RLIMIT_*`) of a process to at least these.

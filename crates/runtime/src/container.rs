@@ -1,0 +1,280 @@
+//! Containers that run, and further processes in them.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use creel_base::hint::Hint;
+use creel_spawn::cgroup::{Cgroup, CgroupError};
+use creel_spawn::{Child, Join, Namespace, Plan, SpawnError, Stdio};
+
+use crate::lower::{LowerError, lower_process};
+use crate::seccomp::Filter;
+use crate::spec::{self, Seccomp};
+
+/// Why something could not be done with a container.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    /// It has ended, or its process id belongs to another process by now.
+    #[error("the container is not running")]
+    NotRunning,
+    /// Its process cannot be looked at.
+    #[error("cannot open the container's process `{pid}`")]
+    Open {
+        /// Its id.
+        pid: i32,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The kernel refuses a signal.
+    #[error("cannot send the signal `{signal}` to the container")]
+    Signal {
+        /// Its number.
+        signal: i32,
+        /// The reason.
+        source: io::Error,
+    },
+    /// Its end cannot be waited for.
+    #[error("cannot wait for the container")]
+    Wait(#[source] io::Error),
+    /// It has no control group, so its processes cannot be stopped together.
+    #[error("the container has no control group")]
+    NoCgroup,
+    /// Its control group refuses.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    /// The process to be started is not well specified.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// The process was not started.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+}
+
+impl ContainerError {
+    /// The exit code that container tools give, see [`SpawnError::exit_code`].
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if let Self::Spawn(error) = self { error.exit_code() } else { 125 }
+    }
+}
+
+impl Hint for ContainerError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Cgroup(error) => error.hint(),
+            Self::Lower(error) => error.hint(),
+            Self::Spawn(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// A process that this one has started: the first of a container, or one that joined it.
+#[derive(Debug)]
+pub struct Running(Child);
+
+impl Running {
+    /// Starts the first process of a container and returns once it executes its program.
+    ///
+    /// # Errors
+    /// Names the step that failed; no process remains then. [`SpawnError::exit_code`] has the exit
+    /// code.
+    pub fn start(plan: &Plan) -> Result<Self, SpawnError> {
+        plan.spawn().map(Self)
+    }
+
+    /// Its process id in the caller's namespace.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.0.pid
+    }
+
+    /// Its pidfd, which becomes readable when it ends.
+    #[must_use]
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.0.pidfd.as_fd()
+    }
+
+    /// The master of its terminal, if it was to have one; once.
+    pub fn take_terminal(&mut self) -> Option<OwnedFd> {
+        self.0.terminal.take()
+    }
+
+    /// Waits for its end: the exit code, or 128 plus the signal.
+    ///
+    /// # Errors
+    /// Fails if it was waited for before.
+    pub fn wait(&self) -> Result<i32, ContainerError> {
+        self.0.wait().map_err(ContainerError::Wait)
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// [`ContainerError::NotRunning`] if it has ended.
+    pub fn signal(&self, signal: i32) -> Result<(), ContainerError> {
+        sent(signal, self.0.kill(signal))
+    }
+}
+
+fn sent(signal: i32, done: io::Result<()>) -> Result<(), ContainerError> {
+    // 3 is ESRCH.
+    done.map_err(|source| match source.raw_os_error() {
+        Some(3) => ContainerError::NotRunning,
+        _ => ContainerError::Signal { signal, source },
+    })
+}
+
+/// A running container, whoever started it.
+#[derive(Clone, Debug)]
+pub struct Container {
+    pidfd: Arc<OwnedFd>,
+    namespaces: Vec<Namespace>,
+    setgroups_denied: bool,
+    cgroup: Option<Arc<Cgroup>>,
+}
+
+/// What identifies a container's first process, to be kept in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its process id in the caller's namespace.
+    pub pid: i32,
+    /// When it started, in clock ticks since the machine did: ids are used again.
+    pub start_time: u64,
+}
+
+impl Identity {
+    /// That of a running process.
+    ///
+    /// # Errors
+    /// [`ContainerError::NotRunning`] if there is no such process.
+    pub fn of(pid: i32) -> Result<Self, ContainerError> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+        let start_time = stat.ok().as_deref().and_then(start_time);
+        start_time.map(|start_time| Self { pid, start_time }).ok_or(ContainerError::NotRunning)
+    }
+}
+
+/// Field 22 of `/proc/PID/stat` (`proc_pid_stat(5)`). The name before it may hold anything.
+fn start_time(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// What a process that joins a container needs besides its specification.
+#[derive(Clone, Debug, Default)]
+pub struct Exec {
+    /// Its standard descriptors, unless `terminal` asks for a terminal: that is made in the
+    /// container's own `/dev/pts`.
+    pub stdio: Stdio,
+    /// The container's `linux.seccomp`.
+    pub specified: Option<Seccomp>,
+    /// The system call filter, as for the container's first process.
+    pub seccomp: Filter,
+}
+
+impl Container {
+    /// Opens a container by its first process.
+    ///
+    /// `namespaces` are those that it has for its own, with [`Namespace::User`] also where the
+    /// process that started it had entered one that this process is not in. `setgroups_denied` and
+    /// `cgroup` are as in [`crate::lower::Options`].
+    ///
+    /// # Errors
+    /// [`ContainerError::NotRunning`] if the process has ended.
+    pub fn open(
+        identity: Identity,
+        namespaces: Vec<Namespace>,
+        setgroups_denied: bool,
+        cgroup: Option<Arc<Cgroup>>,
+    ) -> Result<Self, ContainerError> {
+        let pid = identity.pid;
+        let pidfd =
+            creel_spawn::open_process(pid).map_err(|source| match source.raw_os_error() {
+                Some(3) => ContainerError::NotRunning,
+                _ => ContainerError::Open { pid, source },
+            })?;
+        // Only now it cannot be another's any more.
+        if Identity::of(pid)? != identity {
+            return Err(ContainerError::NotRunning);
+        }
+        Ok(Self { pidfd: Arc::new(pidfd), namespaces, setgroups_denied, cgroup })
+    }
+
+    /// Starts a process in the container and returns once it executes its program.
+    ///
+    /// Its user, capabilities, limits and filter are those that are given, not the container's;
+    /// nothing is inherited (CVE-2022-29162).
+    ///
+    /// # Errors
+    /// Names the property that is wrong, or the step that failed; no process remains then.
+    pub fn exec(&self, process: &spec::Process, exec: &Exec) -> Result<Running, ContainerError> {
+        let mut lowered = lower_process(process, exec.specified.as_ref(), &exec.seccomp)?;
+        if !process.terminal {
+            lowered.stdio = exec.stdio.clone();
+        }
+        let join = Join {
+            target: Arc::clone(&self.pidfd),
+            namespaces: self.namespaces.clone(),
+            denies_setgroups: self.setgroups_denied,
+            cgroup: self.cgroup.clone(),
+            process: lowered,
+        };
+        Ok(Running(join.spawn()?))
+    }
+
+    /// Sends a signal to the first process.
+    ///
+    /// # Errors
+    /// [`ContainerError::NotRunning`] if it has ended.
+    pub fn signal(&self, signal: i32) -> Result<(), ContainerError> {
+        sent(signal, creel_spawn::signal(self.pidfd.as_fd(), signal))
+    }
+
+    /// Stops all processes, or lets them continue.
+    ///
+    /// # Errors
+    /// Fails without a control group that can freeze.
+    pub fn freeze(&self, frozen: bool) -> Result<(), ContainerError> {
+        Ok(self.cgroup.as_ref().ok_or(ContainerError::NoCgroup)?.freeze(frozen)?)
+    }
+
+    /// Kills all processes: with the first one go all others of its process namespace; without such
+    /// a namespace, those of the control group are killed.
+    ///
+    /// # Errors
+    /// [`ContainerError::NotRunning`] if it has ended.
+    pub fn kill(&self) -> Result<(), ContainerError> {
+        if !self.namespaces.contains(&Namespace::Pid) {
+            self.cgroup.as_ref().ok_or(ContainerError::NoCgroup)?.kill()?;
+        }
+        self.signal(9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_fields() {
+        let mut stat = "7 (a) 1 (b)) S".to_owned();
+        (4..30).for_each(|field| stat.push_str(&format!(" {field}")));
+        assert_eq!(start_time(&stat), Some(22));
+        assert_eq!(start_time("7 (a"), None);
+    }
+
+    #[test]
+    fn another_process_with_the_id_is_not_the_container() {
+        let own = Identity::of(i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(Container::open(own, Vec::new(), false, None).is_ok());
+        let other = Identity { start_time: own.start_time + 1, ..own };
+        let opened = Container::open(other, Vec::new(), false, None);
+        assert!(matches!(opened, Err(ContainerError::NotRunning)));
+        let none = Identity { pid: i32::MAX, start_time: 0 };
+        let opened = Container::open(none, Vec::new(), false, None);
+        assert!(matches!(opened, Err(ContainerError::NotRunning)));
+    }
+}
