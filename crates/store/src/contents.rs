@@ -1,17 +1,23 @@
 //! Reading trees, and the files in them.
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use creel_base::digest::{Algorithm, Digest, Hasher, ObjectId};
+use creel_base::path::{Dir, OFlags, Scope};
 use creel_codec::listing;
 use creel_codec::tree::{Entry, Kind, Tree};
 
+use crate::config::Backend;
 use crate::error::{Result, StoreError};
 use crate::objects::same;
-use crate::store::Store;
+use crate::store::{LISTING_LIMIT, Store};
 
 /// Contents are read in pieces of this many bytes.
 const PIECE: u64 = 1 << 20;
@@ -30,9 +36,12 @@ pub struct FileReader {
     object: ObjectId,
 }
 
-/// Where the contents of one tree's files are read from.
-pub(crate) struct Contents<'a> {
-    store: &'a Store,
+/// Where the contents of some trees are read from.
+pub(crate) enum Contents<'a> {
+    /// By their names.
+    Packed(&'a Store),
+    /// In checkouts: number of the checkout, and path there.
+    Loose(Vec<Dir>, HashMap<ObjectId, (usize, Box<[u8]>)>),
 }
 
 impl Store {
@@ -51,15 +60,35 @@ impl Store {
         let entries = self.tree(tree)?;
         let missing = |reason| StoreError::NoFile { path: path.into(), reason };
         let found = entries.find(path).ok_or_else(|| missing("the tree has no such name"))?;
-        match entries.inode(found) {
-            Some(entry @ Entry { kind: Kind::File { .. }, .. }) => self.contents(tree)?.open(entry),
-            _ => Err(missing("it is no regular file")),
+        let Some(entry @ Entry { kind: Kind::File { object, .. }, .. }) = entries.inode(found)
+        else {
+            return Err(missing("it is no regular file"));
+        };
+        match self.description().backend {
+            Backend::Packed => Contents::Packed(self).open(entry),
+            Backend::Loose => {
+                let place = HashMap::from([(*object, (0, entry.path.clone()))]);
+                Contents::Loose(vec![Dir::open(self.directory(tree)?)?], place).open(entry)
+            }
         }
     }
 
-    /// Opens what holds the contents of a tree.
-    pub(crate) fn contents(&self, _tree: &ObjectId) -> Result<Contents<'_>> {
-        Ok(Contents { store: self })
+    /// Opens what holds the contents of trees.
+    pub(crate) fn contents(&self, trees: &[ObjectId]) -> Result<Contents<'_>> {
+        if self.description().backend == Backend::Packed {
+            return Ok(Contents::Packed(self));
+        }
+        let (mut dirs, mut places) = (Vec::new(), HashMap::new());
+        for tree in trees {
+            let number = dirs.len();
+            dirs.push(Dir::open(self.directory(tree)?)?);
+            for entry in self.tree(tree)?.entries {
+                if let Kind::File { object, .. } = entry.kind {
+                    places.entry(object).or_insert((number, entry.path));
+                }
+            }
+        }
+        Ok(Contents::Loose(dirs, places))
     }
 }
 
@@ -70,19 +99,46 @@ impl Contents<'_> {
             let reason = "it is no regular file";
             return Err(StoreError::NoFile { path: entry.path.clone(), reason });
         };
+        self.open_object(&object, size)
+    }
+
+    /// Opens an object, which is of `size` bytes.
+    pub(crate) fn open_object(&self, object: &ObjectId, size: u64) -> Result<FileReader> {
         if size == 0 {
-            return FileReader::new(None, 0, 0, object);
+            return FileReader::new(None, 0, 0, *object);
         }
-        let at = self.store.locate(&object)?.ok_or(StoreError::NoObject { id: object })?;
-        if at.logical != size {
-            return Err(StoreError::WrongSize { id: object });
+        let missing = || StoreError::NoObject { id: *object };
+        match self {
+            Self::Packed(store) => {
+                let at = store.locate(object)?.ok_or_else(missing)?;
+                if at.logical != size {
+                    return Err(StoreError::WrongSize { id: *object });
+                }
+                FileReader::new(Some(store.objects.pack(at.pack)?), at.offset, size, *object)
+            }
+            Self::Loose(dirs, places) => {
+                let (number, path) = places.get(object).ok_or_else(missing)?;
+                let dir = dirs.get(*number).ok_or_else(missing)?;
+                let file = Arc::new(open_plain(dir, path)?);
+                FileReader::new(Some(file), 0, size, *object)
+            }
         }
-        FileReader::new(Some(self.store.objects.pack(at.pack)?), at.offset, size, object)
     }
 }
 
+/// Opens a file of a checkout for reading: what is no regular file any more is not waited for.
+pub(crate) fn open_plain(dir: &Dir, path: &[u8]) -> Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(dir.open_within(Path::new(OsStr::from_bytes(path)), Scope::NoLinks, flags)?)
+}
+
 impl FileReader {
-    fn new(file: Option<Arc<File>>, at: u64, size: u64, object: ObjectId) -> Result<Self> {
+    pub(crate) fn new(
+        file: Option<Arc<File>>,
+        at: u64,
+        size: u64,
+        object: ObjectId,
+    ) -> Result<Self> {
         let hasher = Hasher::new(Algorithm::Sha256);
         let reader = Self { file, at, left: size, hasher, object };
         if size == 0 { reader.check().map(|()| reader) } else { Ok(reader) }
@@ -148,4 +204,14 @@ impl Read for FileReader {
         }
         read
     }
+}
+
+/// The listing of a tree, and its name.
+pub(crate) fn encode_tree(tree: &Tree) -> Result<(ObjectId, Vec<u8>)> {
+    let invalid = |source| StoreError::Listing { source: Box::new(source) };
+    let listing = listing::encode(tree).map_err(invalid)?;
+    if listing.len() as u64 > LISTING_LIMIT {
+        return Err(StoreError::TooLarge { what: "listing" });
+    }
+    Ok((listing::id(&listing), listing))
 }

@@ -238,6 +238,22 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// A file cannot be given to the owner that the tree says, in this user namespace.
+    #[error("cannot give `{}` to {uid}:{gid}: the id is not mapped", path.display())]
+    NotMapped {
+        /// The file.
+        path: PathBuf,
+        /// The owner.
+        uid: u32,
+        /// The group.
+        gid: u32,
+    },
+    /// A loose store has no checkout of a tree, nor all that it would be made of.
+    #[error("tree `{tree}` has no checkout")]
+    NoCheckout {
+        /// The tree.
+        tree: ObjectId,
+    },
     /// A lock cannot be taken.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -286,6 +302,10 @@ impl Hint for StoreError {
             }
             Self::Damaged { .. } | Self::DigestMismatch { .. } | Self::NoPack { .. } => {
                 "run `creel fsck --repair`, then pull the image again".into()
+            }
+            Self::NoCheckout { .. } => "pull the image again".into(),
+            Self::NotMapped { .. } => {
+                "give your user more subordinate ids in `/etc/subuid` and `/etc/subgid`".into()
             }
             Self::Lock(error) => return error.hint(),
             Self::Path(error) => return error.hint(),

@@ -24,7 +24,7 @@ impl Store {
     pub fn write_layer(&self, tree: &ObjectId, out: &mut dyn Write) -> Result<Digest> {
         let _lease = self.reader_lease()?;
         let entries = self.tree(tree)?;
-        let contents = self.contents(tree)?;
+        let contents = self.contents(&[*tree])?;
         let mut out = Output::new(out);
         for (index, entry) in entries.entries.iter().enumerate() {
             let head = layer::member(&entries, index)

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use creel_base::digest::{Digest, ObjectId};
 
+use crate::config::Backend;
 use crate::error::{Result, StoreError};
 use crate::gc::objects_of;
 use crate::image::SUFFIX;
@@ -35,6 +36,17 @@ pub enum Problem {
         /// The object.
         object: ObjectId,
     },
+    /// A loose store has no checkout of a tree.
+    MissingCheckout(ObjectId),
+    /// A file of a checkout is not what the tree says.
+    File {
+        /// The tree.
+        tree: ObjectId,
+        /// The path in it.
+        path: Vec<u8>,
+        /// How it differs.
+        what: Difference,
+    },
     /// A listing is damaged, or is not one.
     Tree(ObjectId),
     /// A blob is damaged.
@@ -43,6 +55,19 @@ pub enum Problem {
     Recipe(Digest),
     /// A reference is damaged, or names what is neither a blob nor a tree nor a layer here.
     Reference(Vec<u8>),
+}
+
+/// How a file differs from what a tree says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// It is not there.
+    Missing,
+    /// It is there, but not in the tree.
+    Extra,
+    /// It has another content, or is of another kind.
+    Content,
+    /// It has another owner, mode, time, attributes or other names.
+    Metadata,
 }
 
 impl Store {
@@ -109,21 +134,34 @@ impl Store {
                 continue;
             };
             let before = problems.len();
-            match self.listing(&tree).and_then(|listing| objects_of(&listing)) {
-                Ok(objects) => {
-                    for object in objects {
-                        if self.objects.find(&object)?.is_none() {
-                            problems.push(Problem::MissingObject { tree, object });
-                        }
-                    }
-                }
-                Err(_) => problems.push(Problem::Tree(tree)),
+            match self.description().backend {
+                Backend::Packed => self.check_objects(&tree, problems)?,
+                Backend::Loose => self.check_checkouts(&tree, problems)?,
             }
             if mode == Mode::Repair && problems.len() > before {
                 self.trees.remove(OsStr::from_bytes(&name))?;
             }
         }
-        if mode == Mode::Repair { self.trees.sync() } else { Ok(()) }
+        if mode == Mode::Check {
+            return Ok(());
+        }
+        self.trees.sync()?;
+        // Those whose listings have just gone, and those that never had one.
+        let whole = self.trees()?;
+        self.sweep_checkouts(|tree| whole.contains(tree)).map(drop)
+    }
+
+    fn check_objects(&self, tree: &ObjectId, problems: &mut Vec<Problem>) -> Result<()> {
+        let Ok(objects) = self.listing(tree).and_then(|listing| objects_of(&listing)) else {
+            problems.push(Problem::Tree(*tree));
+            return Ok(());
+        };
+        for object in objects {
+            if self.objects.find(&object)?.is_none() {
+                problems.push(Problem::MissingObject { tree: *tree, object });
+            }
+        }
+        Ok(())
     }
 
     fn check_blobs(&self, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {

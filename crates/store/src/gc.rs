@@ -1,6 +1,6 @@
 //! Garbage collection: mark from the references, then let go in an order that a crash cannot hurt.
 //!
-//! What refers goes before what it refers to: blobs, recipes, trees, index entries, contents. No
+//! What refers goes before what it refers to: blobs, recipes, trees, checkouts, index entries, contents. No
 //! step needs free space.
 
 use std::collections::HashSet;
@@ -49,6 +49,8 @@ pub struct Collected {
     pub bytes: u64,
     /// Packs removed as a whole.
     pub packs: u64,
+    /// Checkouts removed.
+    pub checkouts: u64,
 }
 
 /// What is in use.
@@ -75,6 +77,7 @@ impl Store {
         }
         sweep(&self.recipes, |name| marked.has(&name.replacen('-', ":", 1)))?;
         done.trees = sweep(&self.trees, |hex| marked.has(&format!("sha256:{hex}")))?;
+        done.checkouts = self.sweep_checkouts(|tree| marked.names.contains(&(*tree).into()))?;
         for dir in [&self.refs, &self.root] {
             sweep(dir, |_| true)?;
         }
@@ -93,6 +96,7 @@ impl Store {
             found.blobs += unmarked(blobs, |hex| marked.has(&format!("{algorithm}:{hex}")))?;
         }
         found.trees = unmarked(&self.trees, |hex| marked.has(&format!("sha256:{hex}")))?;
+        found.checkouts = self.unwanted_checkouts(|tree| marked.names.contains(&(*tree).into()))?;
         for pack in self.objects.packs() {
             let (live, dead) = split(&self.objects.read_only_index(pack)?, &marked)?;
             found.add_objects(&dead);

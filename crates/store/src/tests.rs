@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod layers;
+mod loose;
 mod snapshot;
 
 struct Nothing;

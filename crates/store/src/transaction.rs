@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use creel_base::digest::{Digest, Hasher, ObjectId};
-use creel_codec::listing;
 use creel_codec::tree::{Kind, Tree};
 
 use crate::config::Backend;
+use crate::contents::encode_tree;
 use crate::error::{Result, StoreError};
 use crate::lock::Lock;
 use crate::names;
 use crate::objects::same;
 use crate::pack::PackId;
 use crate::pack::writer::PackWriter;
-use crate::store::{BLOB_LIMIT, LISTING_LIMIT, Store};
+use crate::store::{BLOB_LIMIT, Store};
 
 /// A writer's stay in the store. It holds a lease, so that what it looked up is still there when
 /// its references are published. Dropped without [`Transaction::commit`], it leaves garbage only.
@@ -49,17 +49,15 @@ impl<'a> Transaction<'a> {
 
     /// Stores a tree, whose contents are all in the store, and returns its id.
     pub fn put_tree(&self, tree: &Tree) -> Result<ObjectId> {
-        let invalid = |source| StoreError::Listing { source: Box::new(source) };
-        let listing = listing::encode(tree).map_err(invalid)?;
-        if listing.len() as u64 > LISTING_LIMIT {
-            return Err(StoreError::TooLarge { what: "listing" });
+        if self.store.description().backend == Backend::Loose {
+            return self.make_checkout(tree);
         }
+        let (id, listing) = encode_tree(tree)?;
         for entry in &tree.entries {
             if let Kind::File { object, .. } = &entry.kind {
                 self.store.objects.find(object)?.ok_or(StoreError::NoObject { id: *object })?;
             }
         }
-        let id = listing::id(&listing);
         if self.store.listing(&id).is_err() {
             self.store.trees.replace(id.hex(), &listing)?;
         }

@@ -31,6 +31,8 @@ pub struct Usage {
     pub trees: Amount,
     /// EROFS images of trees, which can be removed and made again.
     pub images: Amount,
+    /// Trees as directories; what they share is counted once, but for reflinks.
+    pub checkouts: Amount,
     /// Blobs.
     pub blobs: Amount,
     /// Recipes.
@@ -42,14 +44,15 @@ pub struct Usage {
 impl Usage {
     /// All bytes on disk.
     pub fn disk_bytes(&self) -> u64 {
-        [self.packs, self.indexes, self.trees, self.images, self.blobs, self.recipes, self.partial]
-            .iter()
-            .fold(0, |sum, amount| sum.saturating_add(amount.bytes))
+        let files = [self.packs, self.indexes, self.trees, self.images, self.checkouts];
+        let documents = [self.blobs, self.recipes, self.partial];
+        let all = files.iter().chain(&documents);
+        all.fold(0, |sum, amount| sum.saturating_add(amount.bytes))
     }
 }
 
 impl Amount {
-    fn add(&mut self, bytes: u64) {
+    pub(crate) fn add(&mut self, bytes: u64) {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(bytes);
     }
@@ -76,6 +79,7 @@ impl Store {
             name if name.ends_with(SUFFIX.as_bytes()) => usage.images.add(bytes),
             _ => usage.trees.add(bytes),
         })?;
+        usage.checkouts = self.measure_checkouts()?;
         for blobs in &self.blobs {
             measure(blobs, |_, bytes| usage.blobs.add(bytes))?;
         }

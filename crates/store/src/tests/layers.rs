@@ -44,7 +44,7 @@ pub(crate) fn ingest(store: &Store, tar: &[u8]) -> Result<Layer> {
     Ok(layer)
 }
 
-fn file(store: &Store, tree: &ObjectId, path: &str) -> std::io::Result<Vec<u8>> {
+pub(crate) fn file(store: &Store, tree: &ObjectId, path: &str) -> std::io::Result<Vec<u8>> {
     let mut content = Vec::new();
     store
         .open_file(tree, path.as_bytes())
