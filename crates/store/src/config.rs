@@ -1,5 +1,6 @@
 //! `store.json`: what a store is, and what a program must know to use it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,15 @@ pub enum Backend {
     Packed,
     /// In directories, one file a content.
     Loose,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Packed => "packed",
+            Self::Loose => "loose",
+        })
+    }
 }
 
 /// The content of `store.json`. Unknown fields are kept by no one: features announce them.

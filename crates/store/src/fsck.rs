@@ -99,7 +99,11 @@ impl Store {
     }
 
     fn check_pack(&self, pack: PackId, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
-        let index = self.objects.pack_index(pack).and_then(|index| index.verify().map(|()| index));
+        let index = match mode {
+            Mode::Check => self.objects.read_only_index(pack),
+            Mode::Repair => self.objects.pack_index(pack),
+        };
+        let index = index.and_then(|index| index.verify().map(|()| index));
         let index = match index {
             Ok(index) => index,
             Err(StoreError::Damaged { .. }) => {

@@ -68,7 +68,7 @@ impl Store {
         let _alone = lock::take(&self.root, LEASE, Kind::Exclusive, wait)?
             .ok_or_else(|| StoreError::Busy { path: self.path().to_owned() })?;
         self.objects.refresh()?;
-        let marked = self.mark(references)?;
+        let marked = self.mark(references, &[])?;
         let mut done = Collected::default();
         for blobs in &self.blobs {
             let algorithm =
@@ -86,11 +86,16 @@ impl Store {
         Ok(done)
     }
 
-    /// Counts what [`Store::collect`] would remove now, and removes nothing.
-    pub fn collectable(&self, references: &dyn References) -> Result<Collected> {
+    /// Counts what [`Store::collect`] would remove if the references in `without` were gone, and
+    /// removes nothing.
+    pub fn collectable(
+        &self,
+        references: &dyn References,
+        without: &[Vec<u8>],
+    ) -> Result<Collected> {
         let _lease = self.reader_lease()?;
         self.objects.refresh()?;
-        let marked = self.mark(references)?;
+        let marked = self.mark(references, without)?;
         let mut found = Collected::default();
         for (blobs, algorithm) in self.blobs.iter().zip(["sha256", "sha512"]) {
             found.blobs += unmarked(blobs, |hex| marked.has(&format!("{algorithm}:{hex}")))?;
@@ -105,10 +110,10 @@ impl Store {
         Ok(found)
     }
 
-    fn mark(&self, references: &dyn References) -> Result<Marked> {
+    fn mark(&self, references: &dyn References, without: &[Vec<u8>]) -> Result<Marked> {
         let mut todo = references.pinned();
-        for name in self.references()? {
-            todo.extend(self.reference(&name)?);
+        for name in self.references()?.iter().filter(|name| !without.contains(*name)) {
+            todo.extend(self.reference(name)?);
         }
         let mut marked = Marked::default();
         while let Some(digest) = todo.pop() {

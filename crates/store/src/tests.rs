@@ -152,9 +152,13 @@ fn collection_keeps_what_is_named_and_frees_the_rest() {
     write(&store, b"old", &both).unwrap();
     write(&store, b"new", &[shared.clone(), vec![2; 9000]]).unwrap();
     write(&store, b"gone", &contents(3)).unwrap();
-    store.remove_reference(b"old").unwrap();
-    store.remove_reference(b"gone").unwrap();
-    let expected = store.collectable(&Nothing).unwrap();
+    let gone = [b"gone".to_vec(), b"old".to_vec()];
+    let expected = store.collectable(&Nothing, &gone).unwrap();
+    assert_eq!(store.collectable(&Nothing, &[]).unwrap(), Collected::default());
+    for name in gone {
+        store.remove_reference(&name).unwrap();
+    }
+    assert_eq!(store.collectable(&Nothing, &[]).unwrap(), expected);
     assert_eq!(store.trees().unwrap().len(), 3);
     let done = store.collect(&Nothing, Wait::No).unwrap();
     assert_eq!((done.trees, done.packs), (2, 1));
