@@ -41,6 +41,13 @@ impl Globals {
             platform: Platform::host(),
         }
     }
+
+    /// Directories that must not be replaced, each with what it is: the user's and the process's.
+    pub(crate) fn directories_in_use(&self) -> Vec<(&'static str, PathBuf)> {
+        let home = Environment::of_process().home().map(|home| ("the home directory", home));
+        let working = std::env::current_dir().ok().map(|path| ("the working directory", path));
+        home.into_iter().chain(working).collect()
+    }
 }
 
 /// The environment's variables and the user, as values.

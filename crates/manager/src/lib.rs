@@ -10,9 +10,11 @@ pub mod images;
 pub mod import;
 pub mod progress;
 pub mod pull;
+pub mod trees;
+pub mod upkeep;
 
 pub use creel_registry::certs::CertSources;
 pub use creel_registry::client::Proxies;
 pub use creel_registry::{Config, credentials};
-pub use creel_store::{Owners, Store};
+pub use creel_store::{Mode as StoreCheck, Owners, Store};
 pub use engine::{Engine, EngineError, Settings};

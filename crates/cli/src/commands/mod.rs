@@ -1,13 +1,17 @@
 //! The command tree.
 
 mod completion;
+mod df;
 mod doctor;
+mod fsck;
 mod history;
 mod images;
 mod import;
 mod inspect;
+mod prune;
 mod rmi;
 mod tag;
+mod tree;
 
 use std::process::ExitCode;
 
@@ -29,26 +33,34 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Completion(completion::Args),
+    Df(df::Args),
     Doctor(doctor::Args),
+    Fsck(fsck::Args),
     History(history::Args),
     Images(images::Args),
     Import(import::Args),
     Inspect(inspect::Args),
+    Prune(prune::Args),
     Rmi(rmi::Args),
     Tag(tag::Args),
+    Tree(tree::Args),
 }
 
 impl Cli {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         match self.command {
             Command::Completion(args) => completion::run(&args),
+            Command::Df(args) => df::run(&args, &self.globals),
             Command::Doctor(args) => doctor::run(&args),
+            Command::Fsck(args) => fsck::run(&args, &self.globals),
             Command::History(args) => history::run(&args, &self.globals),
             Command::Images(args) => images::run(&args, &self.globals),
             Command::Import(args) => import::run(&args, &self.globals),
             Command::Inspect(args) => inspect::run(&args, &self.globals),
+            Command::Prune(args) => prune::run(&args, &self.globals),
             Command::Rmi(args) => rmi::run(&args, &self.globals),
             Command::Tag(args) => tag::run(&args, &self.globals),
+            Command::Tree(args) => tree::run(&args, &self.globals),
         }
     }
 }

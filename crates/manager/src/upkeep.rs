@@ -1,0 +1,14 @@
+//! Keeping a store in order: what it takes, what can go, and whether it is whole.
+
+mod df;
+mod error;
+mod fsck;
+mod inventory;
+mod pins;
+mod prune;
+
+pub use df::{ImageUse, Part, Report};
+pub use error::UpkeepError;
+pub use fsck::{Check, Finding};
+pub use pins::{Holder, Pins};
+pub use prune::{Pruned, Scope};

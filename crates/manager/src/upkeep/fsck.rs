@@ -1,0 +1,128 @@
+//! Whether a store is whole, in terms of images.
+
+use std::collections::{BTreeSet, HashMap};
+
+use creel_base::digest::{Digest, ObjectId};
+use creel_store::{Mode, Problem, chain_ids};
+use serde::Serialize;
+
+use super::UpkeepError;
+use super::inventory::{Needs, contents};
+use crate::Engine;
+use crate::trees::text;
+
+/// What a check found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Check {
+    /// What is wrong; empty for a store that is whole.
+    pub problems: Vec<Finding>,
+    /// Names of images that are not whole and have to be pulled or made again.
+    pub broken_images: Vec<String>,
+    /// Whether what was damaged has been dropped.
+    pub repaired: bool,
+}
+
+/// One thing that is damaged or missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is: `object`, `tree`, `blob`, `layer`, `index` or `reference`.
+    pub what: &'static str,
+    /// Its name: a digest, an id, or the name of a reference.
+    pub name: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// Names of the images that it hits.
+    pub images: Vec<String>,
+}
+
+impl Engine {
+    /// Reads everything in the store, and says what is damaged or missing and which images that
+    /// hits. With [`Mode::Repair`] drops what is damaged, so that a new pull restores it.
+    ///
+    /// # Errors
+    ///
+    /// [`UpkeepError`] for what keeps the check from going on.
+    pub fn check(&self, mode: Mode) -> Result<Check, UpkeepError> {
+        // Before anything is dropped: afterwards nothing leads from the images to it.
+        let inventory = self.inventory()?;
+        let hit = Hit::new(self, &inventory);
+        let problems = self.store.check(mode)?;
+        let mut found: Vec<Finding> = problems.iter().map(|problem| hit.finding(problem)).collect();
+        for needs in &inventory {
+            found.extend(needs.missing.iter().map(|missing| Finding {
+                what: missing.what,
+                name: missing.name.clone(),
+                problem: "is missing".into(),
+                images: needs.names.clone(),
+            }));
+        }
+        let broken: BTreeSet<&String> = found.iter().flat_map(|found| &found.images).collect();
+        let broken_images = broken.into_iter().cloned().collect();
+        Ok(Check { problems: found, broken_images, repaired: mode == Mode::Repair })
+    }
+}
+
+/// The way back from damaged things to images.
+struct Hit<'a> {
+    inventory: &'a [Needs],
+    /// The contents of each.
+    contents: Vec<HashMap<ObjectId, u64>>,
+}
+
+impl<'a> Hit<'a> {
+    fn new(engine: &Engine, inventory: &'a [Needs]) -> Self {
+        let contents = |needs: &Needs| contents(&engine.store, &needs.trees);
+        Self { inventory, contents: inventory.iter().map(contents).collect() }
+    }
+
+    fn finding(&self, problem: &Problem) -> Finding {
+        let (what, name, words, images) = match problem {
+            Problem::Index(pack) => {
+                ("index", pack.to_string(), "is damaged: its objects are lost", Vec::new())
+            }
+            Problem::Object(object, _) => {
+                ("object", object.hex(), "is damaged", self.with_object(object))
+            }
+            Problem::MissingObject { object, tree } => {
+                let mut images = self.with_object(object);
+                images.extend(self.with(|needs| needs.trees.contains(tree)));
+                images.sort();
+                images.dedup();
+                ("object", object.hex(), "is missing", images)
+            }
+            Problem::Tree(tree) => {
+                let images = self.with(|needs| needs.trees.contains(tree));
+                ("tree", tree.hex(), "is damaged", images)
+            }
+            Problem::Blob(blob) => {
+                let images = self.with(|needs| needs.blobs.contains(blob));
+                ("blob", blob.to_string(), "is damaged", images)
+            }
+            Problem::Recipe(layer) => {
+                let words = "has a damaged recipe, or one that leads nowhere";
+                ("layer", layer.to_string(), words, self.with_layer(layer))
+            }
+            Problem::Reference(name) => {
+                ("reference", text(name), "leads nowhere", vec![text(name)])
+            }
+        };
+        Finding { what, name, problem: words.into(), images }
+    }
+
+    fn with(&self, needed: impl Fn(&Needs) -> bool) -> Vec<String> {
+        let hit = self.inventory.iter().filter(|needs| needed(needs));
+        hit.flat_map(|needs| needs.names.clone()).collect()
+    }
+
+    fn with_object(&self, object: &ObjectId) -> Vec<String> {
+        let images = self.inventory.iter().zip(&self.contents);
+        let hit = images.filter(|(_, contents)| contents.contains_key(object));
+        hit.flat_map(|(needs, _)| needs.names.clone()).collect()
+    }
+
+    fn with_layer(&self, layer: &Digest) -> Vec<String> {
+        self.with(|needs| {
+            needs.diff_ids.contains(layer) || chain_ids(&needs.diff_ids).contains(layer)
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! Removing what nothing needs.
+
+use creel_store::{Collected, Wait};
+use serde::Serialize;
+
+use super::UpkeepError;
+use crate::Engine;
+use crate::images::Documents;
+
+/// How much a prune may remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// What has no name and is not in use.
+    Garbage,
+    /// Also the images that no container uses.
+    UnusedImages,
+}
+
+/// What a prune has removed, or would.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Pruned {
+    /// The names of images.
+    pub images: Vec<String>,
+    /// Documents.
+    pub documents: u64,
+    /// Trees.
+    pub trees: u64,
+    /// Contents.
+    pub objects: u64,
+    /// Bytes of those contents.
+    pub bytes: u64,
+    /// Packs removed as a whole.
+    pub packs: u64,
+}
+
+impl Engine {
+    /// Says what [`Engine::prune`] would remove now.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn prunable(&self, scope: Scope) -> Result<Pruned, UpkeepError> {
+        let pins = self.pins()?;
+        let images = self.unneeded(scope)?;
+        let names: Vec<Vec<u8>> = images.iter().map(|name| name.clone().into_bytes()).collect();
+        let documents = Documents::new(pins.digests());
+        let found = self.store.collectable(&documents, &names)?;
+        Ok(Pruned::new(images, found))
+    }
+
+    /// Removes what nothing needs. Pulls and commits under way are waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`UpkeepError`]. What was removed before stays so.
+    pub fn prune(&self, scope: Scope) -> Result<Pruned, UpkeepError> {
+        let images = self.unneeded(scope)?;
+        for name in &images {
+            self.store.remove_reference(name.as_bytes())?;
+        }
+        let documents = Documents::new(self.pins()?.digests());
+        let done = self.store.collect(&documents, Wait::Forever)?;
+        Ok(Pruned::new(images, done))
+    }
+
+    /// The names of the images to remove.
+    fn unneeded(&self, scope: Scope) -> Result<Vec<String>, UpkeepError> {
+        if scope == Scope::Garbage {
+            return Ok(Vec::new());
+        }
+        let pins = self.pins()?;
+        let images = self.images()?.images.into_iter();
+        let unused = images.filter(|image| pins.users(&image.digest).is_empty());
+        Ok(unused.flat_map(|image| image.names).map(|name| name.to_string()).collect())
+    }
+}
+
+impl Pruned {
+    fn new(images: Vec<String>, found: Collected) -> Self {
+        let Collected { blobs: documents, trees, objects, bytes, packs } = found;
+        Self { images, documents, trees, objects, bytes, packs }
+    }
+}
