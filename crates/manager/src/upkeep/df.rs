@@ -23,7 +23,7 @@ pub struct Report {
     pub parts: Vec<Part>,
     /// Bytes on disk of all parts.
     pub disk_bytes: u64,
-    /// Different contents, and the sum of their sizes in bytes.
+    /// Different contents that images need.
     pub contents: u64,
     /// The sum of the sizes of those contents in bytes.
     pub content_bytes: u64,
@@ -74,7 +74,7 @@ impl Engine {
         let pins = self.pins()?;
         let documents = Documents::new(pins.digests());
         let Collected { objects, bytes, .. } = self.store.collectable(&documents, &[])?;
-        let images = self.image_uses()?;
+        let (images, contents) = self.image_uses()?;
         let part = |name, Amount { count, bytes }| Part { name, count, bytes };
         Ok(Report {
             store: self.store.path().to_owned(),
@@ -84,13 +84,14 @@ impl Engine {
                 part("indexes", usage.indexes),
                 part("trees", usage.trees),
                 part("mountable forms", usage.images),
+                part("checkouts", usage.checkouts),
                 part("documents", usage.blobs),
                 part("recipes", usage.recipes),
                 part("unfinished downloads", usage.partial),
             ],
             disk_bytes: usage.disk_bytes(),
-            contents: usage.objects.count,
-            content_bytes: usage.objects.bytes,
+            contents: contents.len() as u64,
+            content_bytes: total(contents.values().map(|(size, _)| size)),
             logical_bytes: images.iter().fold(0, |sum, image| sum.saturating_add(image.bytes)),
             prunable_objects: objects,
             prunable_bytes: bytes,
@@ -99,29 +100,34 @@ impl Engine {
         })
     }
 
-    fn image_uses(&self) -> Result<Vec<ImageUse>, UpkeepError> {
+    /// What each image takes, and all their contents, each with its size and the number of images
+    /// that have it.
+    fn image_uses(&self) -> Result<(Vec<ImageUse>, Shared), UpkeepError> {
         let inventory = self.inventory()?;
-        let own = |needs: &Needs| contents(&self.store, &needs.trees);
-        let images: Vec<(Needs, HashMap<ObjectId, u64>)> =
-            inventory.into_iter().map(|needs| (own(&needs), needs)).map(|(c, n)| (n, c)).collect();
-        let mut owners: HashMap<ObjectId, u32> = HashMap::new();
-        for object in images.iter().flat_map(|(_, contents)| contents.keys()) {
-            *owners.entry(*object).or_default() += 1;
+        let own = |needs: Needs| (contents(&self.store, &needs.trees), needs.names);
+        let images: Vec<_> = inventory.into_iter().map(own).collect();
+        let mut shared = Shared::new();
+        for (object, size) in images.iter().flat_map(|(contents, _)| contents) {
+            shared.entry(*object).or_insert((*size, 0)).1 += 1;
         }
-        Ok(images
-            .into_iter()
-            .map(|(needs, contents)| {
-                let unique = contents.iter().filter(|(object, _)| owners.get(object) == Some(&1));
-                ImageUse {
-                    names: needs.names,
-                    contents: contents.len() as u64,
-                    bytes: total(contents.values()),
-                    unique_bytes: total(unique.map(|(_, size)| size)),
-                }
-            })
-            .collect())
+        let uses = images.into_iter().map(|(contents, names)| {
+            let alone =
+                |object: &ObjectId| shared.get(object).is_some_and(|(_, users)| *users == 1);
+            let unique = contents.iter().filter(|(object, _)| alone(object));
+            ImageUse {
+                names,
+                contents: contents.len() as u64,
+                bytes: total(contents.values()),
+                unique_bytes: total(unique.map(|(_, size)| size)),
+            }
+        });
+        let uses = uses.collect();
+        Ok((uses, shared))
     }
 }
+
+/// Contents with their sizes in bytes and the number of images that have them.
+type Shared = HashMap<ObjectId, (u64, u32)>;
 
 fn total<'a>(sizes: impl Iterator<Item = &'a u64>) -> u64 {
     sizes.fold(0, |sum, size| sum.saturating_add(*size))

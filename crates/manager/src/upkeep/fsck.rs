@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use creel_base::digest::{Digest, ObjectId};
-use creel_store::{Mode, Problem, chain_ids};
+use creel_store::{Difference, Mode, Problem, chain_ids};
 use serde::Serialize;
 
 use super::UpkeepError;
@@ -25,7 +25,7 @@ pub struct Check {
 /// One thing that is damaged or missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What it is: `object`, `tree`, `blob`, `layer`, `index` or `reference`.
+    /// What it is: `object`, `tree`, `checkout`, `file`, `blob`, `layer`, `index` or `reference`.
     pub what: &'static str,
     /// Its name: a digest, an id, or the name of a reference.
     pub name: String,
@@ -90,6 +90,15 @@ impl<'a> Hit<'a> {
                 images.dedup();
                 ("object", object.hex(), "is missing", images)
             }
+            Problem::MissingCheckout(tree) => {
+                let images = self.with(|needs| needs.trees.contains(tree));
+                ("checkout", tree.hex(), "is missing", images)
+            }
+            Problem::File { tree, path, what } => {
+                let images = self.with(|needs| needs.trees.contains(tree));
+                let name = format!("{}/{}", tree.hex(), text(path));
+                ("file", name, difference(*what), images)
+            }
             Problem::Tree(tree) => {
                 let images = self.with(|needs| needs.trees.contains(tree));
                 ("tree", tree.hex(), "is damaged", images)
@@ -124,5 +133,14 @@ impl<'a> Hit<'a> {
         self.with(|needs| {
             needs.diff_ids.contains(layer) || chain_ids(&needs.diff_ids).contains(layer)
         })
+    }
+}
+
+const fn difference(what: Difference) -> &'static str {
+    match what {
+        Difference::Missing => "is missing",
+        Difference::Extra => "does not belong there",
+        Difference::Content => "has another content",
+        Difference::Metadata => "has other metadata",
     }
 }

@@ -31,6 +31,8 @@ pub struct Pruned {
     pub bytes: u64,
     /// Packs removed as a whole.
     pub packs: u64,
+    /// Directories of a loose store.
+    pub checkouts: u64,
 }
 
 impl Engine {
@@ -77,7 +79,7 @@ impl Engine {
 
 impl Pruned {
     fn new(images: Vec<String>, found: Collected) -> Self {
-        let Collected { blobs: documents, trees, objects, bytes, packs } = found;
-        Self { images, documents, trees, objects, bytes, packs }
+        let Collected { blobs: documents, trees, objects, bytes, packs, checkouts } = found;
+        Self { images, documents, trees, objects, bytes, packs, checkouts }
     }
 }

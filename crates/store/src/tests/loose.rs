@@ -250,7 +250,7 @@ fn collection_removes_checkouts_of_dead_trees() {
     let dead = ingest(&store, &sibling()).unwrap();
     store.begin().unwrap().commit(&[(b"kept", kept.diff_id)]).unwrap();
     std::fs::create_dir_all(store.path().join("checkouts/.tmp-half/made")).unwrap();
-    assert_eq!(store.collectable(&Nothing).unwrap().checkouts, 1);
+    assert_eq!(store.collectable(&Nothing, &[]).unwrap().checkouts, 1);
     let done = store.collect(&Nothing, Wait::No).unwrap();
     assert_eq!((done.trees, done.checkouts), (1, 1));
     assert_eq!(names(&store.path().join("checkouts")), [format!("{}.caller", kept.tree)]);
