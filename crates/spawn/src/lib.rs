@@ -11,6 +11,7 @@ mod parent;
 mod plan;
 mod process;
 mod root;
+pub mod userns;
 
 pub use creel_sys::program::{Depth, open_process, send_signal as signal};
 pub use device::{Device, DeviceKind};

@@ -72,6 +72,6 @@ fn run_helper(path: &Path, pid: i32, maps: &[IdMap]) -> io::Result<()> {
     Err(io::Error::other(format!("`{}` failed: {}", path.display(), said.trim())))
 }
 
-fn map_text(maps: &[IdMap]) -> String {
+pub(crate) fn map_text(maps: &[IdMap]) -> String {
     maps.iter().map(|map| format!("{} {} {}\n", map.inside, map.outside, map.count)).collect()
 }

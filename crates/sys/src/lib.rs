@@ -8,3 +8,4 @@ pub mod lock;
 pub mod mount;
 pub mod program;
 pub mod selfexe;
+pub mod userns;
