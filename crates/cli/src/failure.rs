@@ -42,6 +42,11 @@ impl Failure {
         if refused.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS }
     }
 
+    /// What the arguments ask for cannot be, in words.
+    pub(crate) fn new(words: &str) -> Self {
+        Self { chain: vec![words.to_owned()], hint: None, code: FAILED }
+    }
+
     /// Output could not be written; a closed pipe is the reader's choice and not an error.
     pub(crate) fn output(error: &io::Error) -> Self {
         let code = if error.kind() == io::ErrorKind::BrokenPipe { 0 } else { FAILED };

@@ -7,6 +7,8 @@
 mod commands;
 mod failure;
 mod output;
+mod progress;
+mod registry;
 mod settings;
 mod table;
 mod when;

@@ -9,6 +9,7 @@ mod images;
 mod import;
 mod inspect;
 mod prune;
+mod pull;
 mod rmi;
 mod tag;
 mod tree;
@@ -41,6 +42,7 @@ enum Command {
     Import(import::Args),
     Inspect(inspect::Args),
     Prune(prune::Args),
+    Pull(pull::Args),
     Rmi(rmi::Args),
     Tag(tag::Args),
     Tree(tree::Args),
@@ -58,6 +60,7 @@ impl Cli {
             Command::Import(args) => import::run(&args, &self.globals),
             Command::Inspect(args) => inspect::run(&args, &self.globals),
             Command::Prune(args) => prune::run(&args, &self.globals),
+            Command::Pull(args) => pull::run(&args, &self.globals),
             Command::Rmi(args) => rmi::run(&args, &self.globals),
             Command::Tag(args) => tag::run(&args, &self.globals),
             Command::Tree(args) => tree::run(&args, &self.globals),

@@ -21,8 +21,10 @@ use creel_image::document::{self, Document, Expected, History, ImageConfig, Mani
 pub use documents::Documents;
 pub use error::ImageError;
 pub use filter::{Filter, ParseFilterError};
+pub(crate) use find::LOCALHOST;
 pub use list::Images;
 pub use names::new_name;
+pub(crate) use names::references;
 pub use remove::{Removal, Removed};
 
 use crate::Engine;

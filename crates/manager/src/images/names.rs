@@ -1,5 +1,6 @@
 //! Giving images names.
 
+use creel_base::digest::Digest;
 use creel_base::reference::{Name, Reference};
 
 use super::find::LOCALHOST;
@@ -31,4 +32,22 @@ impl Engine {
         let transaction = self.store.begin()?;
         Ok(transaction.commit(&[(name.to_string().as_bytes(), image.digest)])?)
     }
+}
+
+/// The references of the store by which an image is to be found again: its name and, where it was
+/// chosen from an index, the index by its digest.
+pub(crate) fn references(
+    name: &Reference,
+    manifest: Digest,
+    index: Option<Digest>,
+) -> Vec<(String, Digest)> {
+    let own = match (name.tag(), name.digest()) {
+        // A name with both is a tag that was made sure of.
+        (Some(tag), Some(_)) => format!("{}:{tag}", name.name()),
+        _ => name.to_string(),
+    };
+    let index = index.map(|index| name.at_digest(index).to_string());
+    let mut all = vec![own];
+    all.extend(index.filter(|index| all.first() != Some(index)));
+    all.into_iter().map(|name| (name, manifest)).collect()
 }

@@ -10,6 +10,9 @@ use creel_codec::compress::{self, Decoder};
 use creel_codec::layer;
 use creel_store::{Layer, LayerWriter, Owners, StoreError, Transaction};
 
+use super::error::of_io;
+use super::origin::OriginError;
+
 /// Bytes of compressed input that are read at once.
 const INPUT: usize = 256 << 10;
 /// Bytes that pass from the inflating to the writing thread at once: large enough that waking costs
@@ -24,6 +27,9 @@ pub enum UnpackError {
     /// The compressed bytes do not come, are not those described, or do not decompress.
     #[error("cannot read the layer")]
     Read(#[source] io::Error),
+    /// The source does not give it.
+    #[error(transparent)]
+    Origin(OriginError),
     /// What comes out is refused, or cannot be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -32,7 +38,8 @@ pub enum UnpackError {
 impl Hint for UnpackError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Read(_) => None,
+            Self::Read(source) => of_io(source),
+            Self::Origin(source) => source.hint(),
             Self::Store(source) => source.hint(),
         }
     }
