@@ -53,6 +53,16 @@ impl Failure {
         Self { chain: vec!["cannot write the output".into(), error.to_string()], hint: None, code }
     }
 
+    /// Prints what is lost for a reason that ends nothing.
+    pub(crate) fn note(words: &str, reason: &impl Hint) {
+        let mut text = format!("note: {words}: {reason}\n");
+        if let Some(hint) = reason.hint() {
+            text.push_str(&format!("hint: {hint}\n"));
+        }
+        // Nobody is left to tell when this fails.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
     /// Prints a failure that does not end the command.
     pub(crate) fn warn(&self) {
         // Nobody is left to tell when this fails.

@@ -1,10 +1,12 @@
 //! What the environment and the global options say: the only place where the environment is read.
 
 use std::ffi::OsString;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use creel_base::platform::Platform;
-use creel_manager::{CertSources, Config, Engine, Owners, Proxies, Settings};
+use creel_manager::identity::{self, Identity};
+use creel_manager::{CertSources, Config, Engine, Proxies, Settings};
 
 use crate::failure::Failure;
 
@@ -24,22 +26,28 @@ pub(crate) struct Globals {
 impl Globals {
     /// Opens the engine with what the options and the environment say.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
-        Ok(Engine::open(self.settings())?)
+        Ok(Engine::open(self.settings()?)?)
     }
 
     /// Returns what the options and the environment say, for commands that have a say in it too.
-    pub(crate) fn settings(&self) -> Settings {
+    ///
+    /// Ordinary users get their user namespace here: nothing may have started a thread before.
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        // Asked first: in the namespace everyone is root.
         let environment = Environment::of_process();
-        Settings {
+        let run = self.run_dir.clone().unwrap_or_else(|| environment.run());
+        let identity = identity::take()?;
+        tell_once(&identity, &run);
+        Ok(Settings {
             store: self.store.clone().unwrap_or_else(|| environment.store()),
-            run: self.run_dir.clone().unwrap_or_else(|| environment.run()),
-            owners: environment.owners(),
+            run,
+            owners: identity.owners(),
             auth_files: environment.auth_files(),
             registries: environment.registries(),
             registries_drop_ins: environment.registries_drop_ins(),
             client: environment.client(),
             platform: Platform::host(),
-        }
+        })
     }
 
     /// Directories that must not be replaced, each with what it is: the user's and the process's.
@@ -47,6 +55,18 @@ impl Globals {
         let home = Environment::of_process().home().map(|home| ("the home directory", home));
         let working = std::env::current_dir().ok().map(|path| ("the working directory", path));
         home.into_iter().chain(working).collect()
+    }
+}
+
+/// Says what a user without subordinate ids has to do without, once between two starts of the
+/// system.
+fn tell_once(identity: &Identity, run: &Path) {
+    let Identity::One(Some(lack)) = identity else { return };
+    let said = run.join("one-id");
+    // Where nothing can be written, nothing works, and that is said later.
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(run);
+    if made.and_then(|()| std::fs::File::create_new(said)).is_ok() {
+        Failure::note("files of images all belong to you, as there is one user id", lack);
     }
 }
 
@@ -106,10 +126,6 @@ impl Environment {
             // Others can write there: the engine checks whose it is.
             None => format!("/tmp/creel-{}", self.uid).into(),
         }
-    }
-
-    const fn owners(&self) -> Owners {
-        if self.is_root() { Owners::AsInTree } else { Owners::Caller }
     }
 
     /// containers-auth.json(5), then Docker's own.

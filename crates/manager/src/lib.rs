@@ -6,6 +6,7 @@
 
 pub mod doctor;
 mod engine;
+pub mod identity;
 pub mod images;
 pub mod import;
 pub mod progress;

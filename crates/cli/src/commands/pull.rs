@@ -53,7 +53,7 @@ struct Row {
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let sources =
         args.images.iter().map(|text| text.parse()).collect::<Result<Vec<Source>, _>>()?;
-    let mut settings = globals.settings();
+    let mut settings = globals.settings()?;
     args.access.apply(&mut settings);
     let engine = Engine::open(settings)?;
     let options = Pull {
