@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod arrows;
+mod bench;
 mod build;
 mod clean;
 mod debian;
@@ -15,6 +16,7 @@ mod run;
 mod test;
 mod tools;
 mod user;
+mod yardstick;
 
 use std::process::ExitCode;
 
@@ -32,16 +34,22 @@ struct Args {
 enum Task {
     /// Install the Debian packages and cargo tools that the other tasks need
     Tools,
+    /// Measure creel beside its peers (as root)
+    Bench(bench::Args),
     /// Build `creel` and `creel-init` as released, and check their sizes
     Build,
     /// Pull, run and measure a real image on this machine, from nothing
     Demo,
+    /// Make a real image as an OCI layout
+    Image(debian::Args),
     /// Install the programs, man pages and completions
     Install(install::Args),
     /// Run a command in a root directory with the newest peers from Debian sid
     Peers(peers::Args),
     /// Run the tests (as root: all of them)
     Test(test::Args),
+    /// Run a peer's own test suite against creel and record the result
+    Yardstick(yardstick::Args),
 }
 
 fn main() -> ExitCode {
@@ -58,10 +66,13 @@ fn run_task() -> anyhow::Result<()> {
     interrupt::watch()?;
     match Args::parse().task {
         Task::Tools => tools::install_all(),
+        Task::Bench(args) => bench::run_all(&args),
         Task::Build => build::release().map(drop),
         Task::Demo => demo::run(),
+        Task::Image(args) => debian::make(&args),
         Task::Install(args) => install::install(&args),
         Task::Peers(args) => peers::enter(&args),
         Task::Test(args) => test::tiers(&args),
+        Task::Yardstick(args) => yardstick::run(&args),
     }
 }

@@ -42,16 +42,23 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
 
 /// Runs a command and returns what it wrote to standard output; fails unless it succeeds.
 pub(crate) fn capture(command: &mut Command) -> anyhow::Result<String> {
+    let (text, status) = output(command)?;
+    succeeded(&show(command), status)?;
+    Ok(text)
+}
+
+/// Runs a command and returns what it wrote to standard output, and how it ended.
+pub(crate) fn output(command: &mut Command) -> anyhow::Result<(String, ExitStatus)> {
     let shown = show(command);
     // A file and not a pipe: whatever the command leaves running can hold it without us waiting.
     let mut written = tempfile::tempfile()?;
     command.stdout(written.try_clone()?);
     let mut child = command.spawn().with_context(|| format!("cannot start `{shown}`"))?;
-    succeeded(&shown, wait(&mut child)?)?;
+    let status = wait(&mut child)?;
     let mut text = String::new();
     written.rewind()?;
     written.read_to_string(&mut text).with_context(|| format!("`{shown}` wrote no text"))?;
-    Ok(text)
+    Ok((text, status))
 }
 
 /// Waits for a child; an interrupt ends it.

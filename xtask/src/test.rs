@@ -2,15 +2,20 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
+use creel_testkit::{docker_registry, peers as kit};
 
 use crate::run::{cargo, is_root, repository, run, target_directory};
-use crate::{arrows, tools};
+use crate::{arrows, peers, tools};
 
 /// Tests that need root have this in their module, file or function name.
 const PRIVILEGED: &str = "test(/privileged/) | binary(/privileged/)";
+
+/// And those that need other container tools have this too.
+const PEERS: &str = "test(/peers/) | binary(/peers/)";
 
 /// What to test.
 #[derive(clap::Args)]
@@ -21,7 +26,7 @@ pub(crate) struct Args {
 }
 
 /// What a group of tests needs of the host.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Tier {
     /// Formatting, lints, licences, crate arrows: nothing but the sources
     Static,
@@ -29,28 +34,57 @@ enum Tier {
     User,
     /// Tests that mount, make namespaces and users: root
     Root,
+    /// Tests against other container tools: root, and `./x peers`
+    Peers,
     /// Fuzz targets built, and their seeds replayed
     Fuzz,
 }
 
-/// Runs the tiers that were asked for.
+impl Tier {
+    const fn needs_root(self) -> bool {
+        matches!(self, Self::Root | Self::Peers)
+    }
+
+    fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Static => check_sources(),
+            Self::User => nextest(&format!("not ({PRIVILEGED})"), &mut cargo()),
+            Self::Root => nextest(&format!("({PRIVILEGED}) - ({PEERS})"), &mut cargo()),
+            Self::Peers => {
+                let root = peers::ready()?;
+                nextest(&format!("({PRIVILEGED}) & ({PEERS})"), cargo().env(kit::ROOT, root))
+            }
+            Self::Fuzz => replay_seeds(),
+        }
+    }
+}
+
+/// Runs the tiers that were asked for, all of them whatever fails, and says how each ended.
 pub(crate) fn tiers(args: &Args) -> anyhow::Result<()> {
-    let tiers = match args.tier {
+    let tiers: Vec<Tier> = match args.tier {
         Some(tier) => vec![tier],
-        None => vec![Tier::Static, Tier::User, Tier::Root, Tier::Fuzz],
+        None => Tier::value_variants().to_vec(),
     };
-    if tiers.contains(&Tier::Root) && !is_root() {
+    if tiers.iter().any(|tier| tier.needs_root()) && !is_root() {
         bail!(
             "the tests mount and make users, which needs root: run `sudo ./x test`, or `./x test --tier user`"
         );
     }
     tools::install_all()?;
-    tiers.into_iter().try_for_each(|tier| match tier {
-        Tier::Static => check_sources(),
-        Tier::User => nextest(&format!("not ({PRIVILEGED})")),
-        Tier::Root => nextest(PRIVILEGED),
-        Tier::Fuzz => replay_seeds(),
-    })
+    let ended: Vec<_> = tiers.into_iter().map(timed).collect();
+    println!();
+    for (tier, time, result) in &ended {
+        let words = result.as_ref().map_or_else(|e| format!("failed: {e:#}"), |()| "passed".into());
+        println!("{:>7} s  {:<6} {words}", time.as_secs(), format!("{tier:?}").to_lowercase());
+    }
+    ended.into_iter().try_for_each(|(_, _, result)| result)
+}
+
+fn timed(tier: Tier) -> (Tier, Duration, anyhow::Result<()>) {
+    println!("\n== tier {}", format!("{tier:?}").to_lowercase());
+    let start = Instant::now();
+    let result = tier.run();
+    (tier, start.elapsed(), result)
 }
 
 fn check_sources() -> anyhow::Result<()> {
@@ -68,8 +102,12 @@ fn check_sources() -> anyhow::Result<()> {
     run(cargo().args(["deny", "--log-level", "error", "check", "licenses", "bans", "sources"]))
 }
 
-fn nextest(filter: &str) -> anyhow::Result<()> {
-    run(cargo().args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "-E", filter]))
+/// Runs the tests that `filter` names. nextest prints their number.
+fn nextest(filter: &str, cargo: &mut Command) -> anyhow::Result<()> {
+    cargo.args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]);
+    // The names of hundreds of passed tests bury those of the failed ones.
+    cargo.args(["--status-level", "slow", "--final-status-level", "fail", "-E", filter]);
+    run(cargo.env(docker_registry::PROGRAM, tools::docker_registry()?))
 }
 
 /// Builds the fuzz targets without instrumentation, which the stable toolchain can, and runs each
@@ -81,15 +119,16 @@ fn replay_seeds() -> anyhow::Result<()> {
         .args(["build", "--release", "--locked", "--manifest-path", "fuzz/Cargo.toml"])
         .env("CARGO_TARGET_DIR", &built)
         .env("RUSTFLAGS", "--cfg fuzzing"))?;
-    let mut replayed = 0;
+    let (mut targets, mut seeds) = (0, 0);
     for target in fs::read_dir(fuzz.join("fuzz_targets"))? {
         let path = target?.path();
         let name = path.file_stem().context("a fuzz target without a name")?.to_owned();
-        let seeds = fuzz.join("seeds").join(&name);
+        let corpus = fuzz.join("seeds").join(&name);
         let program = built.join("release").join(&name);
-        run(Command::new(program).arg("-runs=0").arg(&seeds))?;
-        replayed += 1;
+        run(Command::new(program).arg("-runs=0").arg(&corpus))?;
+        targets += 1;
+        seeds += fs::read_dir(corpus)?.count();
     }
-    println!("fuzz seeds: {replayed} targets replayed");
+    println!("fuzz: {seeds} seeds of {targets} targets replayed");
     Ok(())
 }

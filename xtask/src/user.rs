@@ -51,6 +51,18 @@ impl User {
         command
     }
 
+    pub(crate) const fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    pub(crate) const fn gid(&self) -> u32 {
+        self.gid
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
     fn id(&self, which: &str) -> anyhow::Result<u32> {
         Ok(capture(Command::new("id").arg(which).arg(&self.name))?.trim().parse()?)
     }

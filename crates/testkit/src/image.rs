@@ -20,9 +20,18 @@ enum Archive {
 /// An image to be written.
 #[derive(Clone, Debug)]
 pub struct Image {
+    base: Option<Base>,
     layers: Vec<(Archive, Compression)>,
     process: Value,
     architecture: String,
+}
+
+/// The layers of an image that is there.
+#[derive(Clone, Debug)]
+struct Base {
+    directory: PathBuf,
+    descriptors: Vec<Value>,
+    diff_ids: Vec<Value>,
 }
 
 /// A blob that was written: what a descriptor says.
@@ -43,7 +52,31 @@ impl Default for Image {
 impl Image {
     /// Starts an image without layers, for amd64.
     pub fn new() -> Self {
-        Self { layers: Vec::new(), process: json!({}), architecture: "amd64".into() }
+        let (layers, process) = (Vec::new(), json!({}));
+        Self { base: None, layers, process, architecture: "amd64".into() }
+    }
+
+    /// Starts an image on top of the first one in the layout at `directory`.
+    ///
+    /// # Errors
+    ///
+    /// When the layout cannot be read.
+    pub fn based_on(directory: &Path) -> io::Result<Self> {
+        let read =
+            |path: PathBuf| -> io::Result<Value> { Ok(serde_json::from_slice(&fs::read(path)?)?) };
+        let blob = |descriptor: &Value| {
+            let digest = descriptor["digest"].as_str().unwrap_or_default();
+            read(directory.join("blobs").join(digest.replace(':', "/")))
+        };
+        let manifest = blob(&read(directory.join("index.json"))?["manifests"][0])?;
+        let config = blob(&manifest["config"])?;
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let base = Base {
+            directory: directory.to_owned(),
+            descriptors: list(&manifest["layers"]),
+            diff_ids: list(&config["rootfs"]["diff_ids"]),
+        };
+        Ok(Self { base: Some(base), process: config["config"].clone(), ..Self::new() })
     }
 
     /// Adds a layer, compressed by gzip.
@@ -96,15 +129,17 @@ impl Image {
     }
 
     fn write_blobs(&self, layout: &Layout) -> io::Result<Blob> {
-        let mut layers = Vec::new();
-        let mut diff_ids = Vec::new();
+        let (mut layers, mut diff_ids) = match &self.base {
+            Some(base) => layout.take(base)?,
+            None => (Vec::new(), Vec::new()),
+        };
         for (archive, compression) in &self.layers {
             let (blob, diff_id) = match archive {
                 Archive::Bytes(bytes) => layout.layer(bytes.as_slice(), *compression)?,
                 Archive::File(path) => layout.layer(File::open(path)?, *compression)?,
             };
             layers.push(descriptor(layer_type(*compression), &blob));
-            diff_ids.push(diff_id.to_string());
+            diff_ids.push(diff_id.to_string().into());
         }
         let config = json!({
             "architecture": self.architecture,
@@ -146,6 +181,16 @@ impl Layout {
         Ok(Self { directory: directory.to_owned() })
     }
 
+    /// Brings in the layers of another layout; returns their descriptors and diff ids.
+    fn take(&self, base: &Base) -> io::Result<(Vec<Value>, Vec<Value>)> {
+        for descriptor in &base.descriptors {
+            let digest = descriptor["digest"].as_str().unwrap_or_default().replace(':', "/");
+            let (from, to) = (base.directory.join("blobs"), self.directory.join("blobs"));
+            fs::copy(from.join(&digest), to.join(&digest))?;
+        }
+        Ok((base.descriptors.clone(), base.diff_ids.clone()))
+    }
+
     fn layer(&self, tar: impl Read, compression: Compression) -> io::Result<(Blob, Digest)> {
         let mut tar = Hashed::new(tar);
         let temporary = self.directory.join("blobs/new");
@@ -172,6 +217,7 @@ impl Layout {
         let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", manifest);
         entry["annotations"] = json!({ "org.opencontainers.image.ref.name": name });
         if let Some(manifests) = manifests.as_array_mut() {
+            manifests.retain(|old| old["annotations"] != entry["annotations"]);
             manifests.push(entry);
         }
         fs::write(path, serde_json::to_vec(&json!({ "schemaVersion": 2, "manifests": manifests }))?)
@@ -240,5 +286,17 @@ mod tests {
         let index: Value = serde_json::from_slice(&index).unwrap();
         assert_eq!(index["manifests"].as_array().unwrap().len(), 2);
         assert_eq!(fs::read_dir(directory.path().join("blobs/sha256")).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn an_image_on_a_base_has_its_layers_first() {
+        let (base, derived) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let layer = |name: &str| Tar::new().with(Entry::file(name, "x")).finish();
+        let image = Image::new().layer(layer("a")).process("User", json!("7"));
+        image.write(base.path(), "base").unwrap();
+        let image = Image::based_on(base.path()).unwrap().layer(layer("b"));
+        let manifest = image.write(derived.path(), "derived").unwrap();
+        let whole = Image::new().layer(layer("a")).layer(layer("b")).process("User", json!("7"));
+        assert_eq!(manifest.digest, whole.write(base.path(), "whole").unwrap().digest);
     }
 }

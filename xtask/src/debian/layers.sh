@@ -3,7 +3,7 @@
 # the other and writes what each changed as a further layer.
 # Arguments: the new root, the directory for the layers, and the groups.
 set -eu
-export LC_ALL=C
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 root=$1 out=$2
 shift 2
 
@@ -19,19 +19,32 @@ pack() {
     --verbatim-files-from --files-from "$2"
 }
 
+append() {
+  tar --append --file "$1" --directory "$2" --format=pax --owner=0 --group=0 --no-recursion \
+    --pax-option=delete=atime,delete=ctime --verbatim-files-from --files-from "$out/packed"
+}
+
 names > "$out/names"
-# Directories that stay empty: what is in them is the machine's, not the image's.
-(cd "$root" && ls -d ./dev ./proc ./run ./sys ./tmp ./var/cache/apt ./var/log) | sort - "$out/names" > "$out/packed"
-pack "$out/1.tar" "$out/packed"
+pack "$out/1.tar" "$out/names"
+# What is in these is the machine's and not the image's.
+mkdir "$out/empty"
+cd "$out/empty"
+mkdir -p dev proc run sys var/cache/apt var/log
+mkdir -m 1777 tmp
+find . -mindepth 1 -type d -empty > "$out/packed"
+append "$out/1.tar" "$out/empty"
 
 layer=1
 for packages in "$@"; do
   layer=$((layer + 1))
   touch "$out/stamp"
-  # The packages are separated by blanks.
-  # shellcheck disable=SC2086
-  APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq install -y --no-install-recommends $packages > "$out/apt.log" 2>&1 ||
-    { cat "$out/apt.log" >&2; exit 1; }
+  # apt outside has the network, and only dpkg inside installs into the new root.
+  # shellcheck disable=SC2086 # the packages are separated by blanks
+  {
+    APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq install -y --no-install-recommends \
+      --download-only $packages &&
+      chroot "$root" apt-get -qq install -y --no-install-recommends --no-download $packages
+  } > "$out/apt.log" 2>&1 || { cat "$out/apt.log" >&2; exit 1; }
   names > "$out/names.new"
   names -cnewer "$out/stamp" > "$out/packed"
   pack "$out/$layer.tar" "$out/packed"
@@ -46,7 +59,6 @@ for packages in "$@"; do
     fi
   done
   (cd "$out/gone" && find . -type f) > "$out/packed"
-  tar --append --file "$out/$layer.tar" --directory "$out/gone" --format=pax --owner=0 --group=0 \
-    --no-recursion --verbatim-files-from --files-from "$out/packed"
+  append "$out/$layer.tar" "$out/gone"
   mv "$out/names.new" "$out/names"
 done

@@ -27,6 +27,73 @@ pub(crate) struct Recipe<'a> {
 /// The demo's image.
 pub(crate) const DEMO: Recipe<'_> = Recipe { layers: &["python3"] };
 
+/// The benches' image: at least 400 MB compressed, 3 layers and 40,000 files.
+pub(crate) const BIG: Recipe<'_> = Recipe {
+    layers: &[
+        "python3 perl git gcc g++",
+        "golang-go texlive-latex-base",
+        "openjdk-17-jdk-headless libboost1.74-dev",
+    ],
+};
+
+/// Shares most files with [`BIG`], in layers of its own.
+pub(crate) const SIBLING: Recipe<'_> = Recipe {
+    layers: &["golang-go python3 perl git gcc g++ texlive-latex-base", "libboost1.74-dev", "clang"],
+};
+
+/// An image to make.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Which one
+    #[arg(value_enum)]
+    image: Named,
+    /// Directory of the OCI layout, to which the image is added under its name
+    layout: PathBuf,
+}
+
+/// The images that are made here.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Named {
+    /// What `./x demo` runs
+    Demo,
+    /// What `./x bench` pulls
+    Big,
+    /// Shares 80 % of its files with it
+    Sibling,
+}
+
+/// Makes one of the images.
+pub(crate) fn make(args: &Args) -> anyhow::Result<()> {
+    match args.image {
+        Named::Demo => DEMO.make(&args.layout, "demo"),
+        Named::Big => BIG.make(&args.layout, "big"),
+        Named::Sibling => SIBLING.make(&args.layout, "sibling"),
+    }
+}
+
+/// Makes those of the images that are not below `directory` yet, each as a layout of its own.
+pub(crate) fn prepare_all(directory: &Path) -> anyhow::Result<()> {
+    for (name, recipe) in [("demo", &DEMO), ("big", &BIG), ("sibling", &SIBLING)] {
+        prepare(directory, name, recipe)?;
+    }
+    Ok(())
+}
+
+/// Makes an image below `directory` where it is missing.
+fn prepare(directory: &Path, name: &str, recipe: &Recipe<'_>) -> anyhow::Result<()> {
+    let layout = directory.join(name);
+    if layout.join("index.json").exists() {
+        return Ok(());
+    }
+    // Named at the end, so that half a layout is never taken for a whole one.
+    let new = directory.join(format!("{name}.new"));
+    if new.exists() {
+        fs::remove_dir_all(&new)?;
+    }
+    recipe.make(&new, name)?;
+    Ok(fs::rename(new, layout)?)
+}
+
 impl Recipe<'_> {
     /// Makes the image and adds it to the layout at `layout` under `name`.
     pub(crate) fn make(&self, layout: &Path, name: &str) -> anyhow::Result<()> {

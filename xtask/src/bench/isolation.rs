@@ -1,0 +1,88 @@
+//! What each tool confines by default, asked from inside, so that no figure is won by doing less.
+
+use std::process::Command;
+
+use super::host::{self, Host};
+use super::report::Report;
+use super::start;
+use super::who::Who;
+use crate::run::capture;
+
+pub(super) const WHAT: &str = "isolation by default, seen from inside";
+
+/// Prints one line for each thing that is compared, as NAME=VALUE.
+const ASK: &str = r#"
+for n in cgroup ipc mnt net pid user uts; do
+  if [ "$(readlink /proc/self/ns/$n)" = "$(eval echo \$HOST_$n)" ]; then echo "$n namespace=host"; else echo "$n namespace=own"; fi
+done
+while read -r key value; do case $key in
+  CapEff:|CapBnd:|NoNewPrivs:|Seccomp:|Seccomp_filters:) echo "${key%:}=$value";;
+esac; done < /proc/self/status
+group=$(sed -n 's/^[0-9]*:pids://p' /proc/self/cgroup)
+echo "own pids cgroup=$(if [ "$group" = "$HOST_group" ]; then echo no; else echo yes; fi)"
+echo "mounts=$(wc -l < /proc/self/mountinfo)"
+echo "masked or read-only below /proc=$(grep -c ' /proc/' /proc/self/mountinfo)"
+if (: > /proc/sys/kernel/domainname) 2> /dev/null; then echo "/proc/sys=writable"; else echo "/proc/sys=read-only"; fi
+if [ -w /sys/kernel ] && (: > /sys/kernel/profiling) 2> /dev/null; then echo "/sys=writable"; else echo "/sys=read-only or absent"; fi
+echo "root=$(sed -n 's/^[^ ]* [^ ]* [^ ]* [^ ]* \/ \([^ ]*\).* - \([^ ]*\).*/\2 \1/p' /proc/self/mountinfo | tail -n1)"
+"#;
+
+pub(super) fn run(host: &Host, _: usize) -> anyhow::Result<Report> {
+    host::require(&["pull", "run"])?;
+    let mut report = Report::default();
+    for (case, who, spec) in
+        [("root", host.root(), &[][..]), ("user", host.user()?, &["--rootless"][..])]
+    {
+        report.notes.push(table(case, &who, spec)?);
+    }
+    Ok(report)
+}
+
+fn table(case: &str, who: &Who<'_>, spec: &[&str]) -> anyhow::Result<String> {
+    let answers = ask_all(who, spec)?;
+    let tools: Vec<&str> = answers.iter().map(|(tool, _)| *tool).collect();
+    let mut table = format!("As {case}:\n\n| | {} |\n|---|", tools.join(" | "));
+    table += &"---|".repeat(tools.len());
+    let Some((_, first)) = answers.first() else { return Ok(table) };
+    for (key, _) in first {
+        let value = |answer: &Answer| {
+            let found = answer.iter().find(|(name, _)| name == key);
+            found.map_or_else(String::new, |(_, value)| value.clone())
+        };
+        let values: Vec<String> = answers.iter().map(|(_, answer)| value(answer)).collect();
+        table += &format!("\n| {key} | {} |", values.join(" | "));
+    }
+    Ok(table)
+}
+
+type Answer = Vec<(String, String)>;
+
+fn ask_all(who: &Who<'_>, spec: &[&str]) -> anyhow::Result<Vec<(&'static str, Answer)>> {
+    let creel = who.load_creel("demo")?;
+    let podman = who.load_podman("demo")?;
+    let bundle = who.unpack("demo")?;
+    let script = format!("{}{ASK}", host_variables()?);
+    let words = ["sh", "-c", &script];
+    start::write_spec(who, &bundle, spec, &words)?;
+    let run = ["run", "--rm", "--network", "none"];
+    Ok(vec![
+        ("creel", answer(&mut who.creel(&[&run[..], &[&creel], &words].concat()))?),
+        ("podman", answer(&mut who.podman(&[&run[..], &[&podman], &words].concat()))?),
+        ("crun", answer(&mut start::crun(who, &bundle))?),
+        ("bwrap", answer(&mut start::bwrap(who, &bundle.join("rootfs"), &words))?),
+    ])
+}
+
+fn answer(command: &mut Command) -> anyhow::Result<Answer> {
+    let said = capture(command)?;
+    let lines = said.lines().filter_map(|line| line.split_once('='));
+    Ok(lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+}
+
+/// The namespaces and the cgroup of this process, as variables for the script.
+fn host_variables() -> anyhow::Result<String> {
+    let script = "for n in cgroup ipc mnt net pid user uts; do \
+        echo \"HOST_$n='$(readlink /proc/self/ns/$n)'\"; done; \
+        echo \"HOST_group='$(sed -n 's/^[0-9]*:pids://p' /proc/self/cgroup)'\"";
+    capture(Command::new("sh").args(["-c", script]))
+}
