@@ -41,25 +41,22 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
 fn summary(report: &Report) -> String {
     let size = |bytes| ByteSize(bytes).to_string();
     let path = text(std::os::unix::ffi::OsStrExt::as_bytes(report.store.as_os_str()));
-    let shared = report.logical_bytes.saturating_sub(report.content_bytes);
+    let Report { logical_bytes, content_bytes, prunable_bytes, prunable_objects, .. } = report;
+    let shared = logical_bytes.saturating_sub(*content_bytes);
     let lines = [
-        ("store", format!("{path} ({})", report.backend)),
-        ("images", format!("{}, {} of files", report.images.len(), size(report.logical_bytes))),
-        ("contents", format!("{}, {}", report.contents, size(report.content_bytes))),
-        ("shared", size(shared)),
+        ("store", format!("{path}, {}", report.backend)),
         ("on disk", size(report.disk_bytes)),
-        (
-            "prunable",
-            format!("{} in {} contents", size(report.prunable_bytes), report.prunable_objects),
-        ),
-        ("pinned", format!("trees of {} mounts and containers", report.pinned.len())),
+        ("images", format!("{}, with {} in files", report.images.len(), size(*logical_bytes))),
+        ("shared", format!("{} of that, kept once", size(shared))),
+        ("prunable", format!("{} in {prunable_objects} contents", size(*prunable_bytes))),
+        ("pinned", format!("by {} containers and mounts", report.pinned.len())),
     ];
     lines.iter().map(|(label, value)| format!("{label:<10}{value}\n")).collect()
 }
 
 fn parts(report: &Report) -> String {
     let mut table = format!("\n{:<22}{:>9}{:>12}\n", "PART", "COUNT", "ON DISK");
-    for part in &report.parts {
+    for part in report.parts.iter().filter(|part| part.count > 0) {
         let size = ByteSize(part.bytes).to_string();
         table.push_str(&format!("{:<22}{:>9}{size:>12}\n", part.name, part.count));
     }
@@ -67,7 +64,10 @@ fn parts(report: &Report) -> String {
 }
 
 fn images(images: &[ImageUse]) -> String {
-    let mut table = format!("\n{:>12}{:>12}{:>10}  IMAGE\n", "SIZE", "UNIQUE", "CONTENTS");
+    let mut table = String::new();
+    if !images.is_empty() {
+        table = format!("\n{:>12}{:>12}{:>10}  IMAGE\n", "SIZE", "UNIQUE", "CONTENTS");
+    }
     for image in images {
         let size = ByteSize(image.bytes).to_string();
         let unique = ByteSize(image.unique_bytes).to_string();

@@ -39,15 +39,16 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
 }
 
 fn words(pruned: &Pruned, dry_run: bool) -> String {
-    let (would, done) = if dry_run { ("would be ", "would free") } else { ("", "freed") };
+    let would = if dry_run { "would be " } else { "" };
     let mut words = String::new();
     for name in &pruned.images {
         words.push_str(&format!("{would}removed: {}\n", text(name.as_bytes())));
     }
     let Pruned { documents, trees, objects, bytes, .. } = pruned;
-    let size = ByteSize(*bytes);
-    words.push_str(&format!(
-        "{done} {size}: {objects} contents, {trees} trees, {documents} documents\n"
-    ));
+    let what = format!("{objects} contents, {trees} trees, {documents} documents");
+    words.push_str(&match pruned.freed_bytes {
+        Some(freed) => format!("freed {}: {what}\n", ByteSize(freed)),
+        None => format!("would remove {what}, with {} in files\n", ByteSize(*bytes)),
+    });
     words
 }

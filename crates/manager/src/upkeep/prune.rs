@@ -29,6 +29,9 @@ pub struct Pruned {
     pub objects: u64,
     /// Bytes of those contents.
     pub bytes: u64,
+    /// Bytes given back to the file system; `None` for a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freed_bytes: Option<u64>,
     /// Packs removed as a whole.
     pub packs: u64,
     /// Directories of a loose store.
@@ -61,8 +64,10 @@ impl Engine {
             self.store.remove_reference(name.as_bytes())?;
         }
         let documents = Documents::new(self.pins()?.digests());
+        let before = self.store.usage()?.disk_bytes();
         let done = self.store.collect(&documents, Wait::Forever)?;
-        Ok(Pruned::new(images, done))
+        let freed = before.saturating_sub(self.store.usage()?.disk_bytes());
+        Ok(Pruned { freed_bytes: Some(freed), ..Pruned::new(images, done) })
     }
 
     /// The names of the images to remove.
@@ -80,6 +85,6 @@ impl Engine {
 impl Pruned {
     fn new(images: Vec<String>, found: Collected) -> Self {
         let Collected { blobs: documents, trees, objects, bytes, packs, checkouts } = found;
-        Self { images, documents, trees, objects, bytes, packs, checkouts }
+        Self { images, documents, trees, objects, bytes, packs, checkouts, freed_bytes: None }
     }
 }

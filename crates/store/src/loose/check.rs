@@ -65,9 +65,9 @@ impl<'a> Comparison<'a> {
         let inode = self.tree.inode(number)?;
         let at = match (self.found.find(&entry.path), &inode.kind) {
             (_, Kind::LowerLink { .. } | Kind::Socket) => return None,
-            // A user namespace has no device nodes.
+            // A user has no device nodes, and neither has a user namespace.
             (None, Kind::CharDevice { .. } | Kind::BlockDevice { .. })
-                if marks() == OverlayMarks::User =>
+                if self.owners == Owners::Caller || marks() == OverlayMarks::User =>
             {
                 return None;
             }
