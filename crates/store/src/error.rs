@@ -307,6 +307,7 @@ impl Hint for StoreError {
             Self::NotMapped { .. } => {
                 "give your user more subordinate ids in `/etc/subuid` and `/etc/subgid`".into()
             }
+            Self::Layer { source } => return source.hint(),
             Self::Lock(error) => return error.hint(),
             Self::Path(error) => return error.hint(),
             Self::Mount { source, .. } => return mount_hint(source),

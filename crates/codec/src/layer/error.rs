@@ -99,4 +99,15 @@ pub enum LayerError {
     Sink(#[source] SinkError),
 }
 
-impl Hint for LayerError {}
+impl Hint for LayerError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Sink(_) => return None,
+            Self::Truncated { .. } => "fetch the archive again: it is incomplete".into(),
+            Self::TooLarge { .. } => "have the archive split into several layers".into(),
+            _ => "have the archive made anew: none is taken that is damaged, that two readers \
+                  could unpack differently, or that reaches out of its directory"
+                .into(),
+        })
+    }
+}

@@ -3,6 +3,7 @@
 use creel_base::digest::Digest;
 use creel_base::hint::Hint;
 use creel_base::platform::Platform;
+use creel_codec::compress::DecodeError;
 use creel_image::document::DocumentError;
 use creel_image::select::SelectError;
 use creel_registry::registries::RegistriesError;
@@ -128,6 +129,9 @@ impl Hint for PullError {
 /// download is kept.
 pub(super) fn of_io(error: &std::io::Error) -> Option<String> {
     let inner = error.get_ref()?;
+    if inner.is::<DecodeError>() {
+        return Some("have the layer split: no more is unpacked than that".into());
+    }
     if let Some(error) = inner.downcast_ref::<StoreError>() {
         return error.hint();
     }
