@@ -104,6 +104,9 @@ impl Running {
 
     /// Waits for its end: the exit code, or 128 plus the signal.
     ///
+    /// The first process of a process namespace ends only when all others there have been waited
+    /// for, so those that this process has started with [`Container::exec`] come first.
+    ///
     /// # Errors
     /// Fails if it was waited for before.
     pub fn wait(&self) -> Result<i32, ContainerError> {

@@ -9,6 +9,7 @@
 //!    process can open it as a [`container::Container`] and start more in it.
 #![forbid(unsafe_code)]
 
+pub mod cgroup;
 pub mod container;
 pub mod defaults;
 pub mod lower;

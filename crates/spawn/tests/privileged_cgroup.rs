@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
-use creel_spawn::cgroup::{Cgroup, CgroupError, Hierarchy, Limits};
+use creel_spawn::cgroup::{Cgroup, CgroupError, DeviceRule, Devices, Hierarchy, Limits};
 
 fn live_and_die(group: &Cgroup) {
     let mut child = Command::new("sleep").arg("60").spawn().unwrap();
@@ -33,7 +33,7 @@ fn privileged_version_1() {
         assert_eq!(text.trim(), value, "{file}");
     }
     live_and_die(&group);
-    for controller in ["memory", "cpu", "pids", "freezer"] {
+    for controller in ["memory", "cpu", "pids", "freezer", "devices"] {
         fs::remove_dir(format!("/sys/fs/cgroup/{controller}/creel-test-1")).unwrap();
     }
 }
@@ -45,6 +45,41 @@ fn privileged_version_2() {
     assert!(group.open().unwrap().is_some());
     live_and_die(&group);
     assert!(!fs::exists(format!("{mount}/creel-test-2")).unwrap());
+}
+
+#[test]
+fn privileged_removal_kills_what_is_left() {
+    for (hierarchy, name) in [
+        (Hierarchy::detect().unwrap(), "creel-test-3"),
+        (Hierarchy::V2("/sys/fs/cgroup/unified".into()), "creel-test-4"),
+    ] {
+        let group = Cgroup::create(hierarchy, name).unwrap();
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        group.join(i32::try_from(child.id()).unwrap()).unwrap();
+        let waiter = std::thread::spawn(move || child.wait().unwrap().signal());
+        group.remove().unwrap();
+        assert_eq!(waiter.join().unwrap(), Some(9));
+        group.remove().unwrap();
+    }
+}
+
+#[test]
+fn privileged_devices_of_version_1_are_refused() {
+    let group = Cgroup::create(Hierarchy::V1("/sys/fs/cgroup".into()), "creel-test-5").unwrap();
+    let rule = |allow, devices, major| DeviceRule {
+        allow,
+        devices,
+        major,
+        minor: major.map(|_| 3),
+        access: "rwm".into(),
+    };
+    let rules = [rule(false, Devices::All, None), rule(true, Devices::Character, Some(1))];
+    group.allow_devices(&rules).unwrap();
+    let script = "echo $$ > /sys/fs/cgroup/devices/creel-test-5/cgroup.procs && \
+                  echo > /dev/null && ! head -c1 /dev/zero";
+    let done = Command::new("sh").args(["-c", script]).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    group.remove().unwrap();
 }
 
 #[test]

@@ -4,6 +4,7 @@
 // The workspace denies it everywhere else.
 #![allow(unsafe_code)]
 
+pub mod access;
 pub mod lock;
 pub mod mount;
 pub mod program;

@@ -129,7 +129,7 @@ fn lower_cgroup(mounts: &mut Vec<Mount>, made: impl Fn(Source) -> Mount, options
     let target = directory.target.clone();
     mounts.push(directory);
     for controller in controllers {
-        let source = Source::New("cgroup".into(), vec![controller.to_string()]);
+        let source = Source::New("cgroup".into(), vec![(*controller).into()]);
         mounts.push(Mount { target: format!("{target}/{controller}"), ..made(source) });
     }
 }

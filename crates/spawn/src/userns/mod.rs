@@ -65,8 +65,9 @@ fn compose(inner: &[IdMap], outer: &[IdMap]) -> Option<Vec<IdMap>> {
             composed.push(IdMap { inside, outside: found.outside.checked_add(offset)?, count });
             left -= count;
             // The last range may end at the last id there is.
-            inside = inside.checked_add(count).or((left == 0).then_some(0))?;
-            middle = middle.checked_add(count).or((left == 0).then_some(0))?;
+            let end = (left == 0).then_some(0);
+            inside = inside.checked_add(count).or(end)?;
+            middle = middle.checked_add(count).or(end)?;
         }
     }
     Some(composed)

@@ -1,16 +1,25 @@
-//! Control groups, version 1 (memory, cpu, pids, freezer) and version 2.
+//! Control groups, version 1 (memory, cpu, pids, freezer, devices) and version 2.
 //!
 //! Only directories and their files are touched, never the mounts of the host. A group is
 //! made below mounts that exist and removed when its processes have gone.
+
+mod detect;
+mod devices;
+mod stop;
 
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-const REMOVE_DEADLINE: Duration = Duration::from_secs(2);
-const CONTROLLERS: [&str; 4] = ["memory", "cpu", "pids", "freezer"];
+use creel_base::hint::Hint;
+
+pub use devices::{DeviceRule, Devices};
+
+/// Those of version 1 that a group is made in; each costs two directory operations a container.
+const CONTROLLERS: [&str; 5] = ["memory", "cpu", "pids", "freezer", "devices"];
+/// Those of version 2 that are turned on for groups.
+const DELEGATED: [&str; 3] = ["memory", "cpu", "pids"];
 
 /// Why a control group could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +36,18 @@ pub enum CgroupError {
         /// The controller.
         controller: &'static str,
     },
+    /// The machine has no hierarchy that groups can be made in.
+    #[error("no control groups are mounted at `/sys/fs/cgroup`")]
+    NotMounted,
+    /// Version 1 lets root alone make groups.
+    #[error("control groups of version 1 are root's alone")]
+    RootOnly,
+    /// This process's own group is not its user's to divide.
+    #[error("the control group `{name}` is not delegated to this user")]
+    NotDelegated {
+        /// The group's name.
+        name: String,
+    },
     /// A file or directory of the group.
     #[error("could not access `{}`", path.display())]
     Access {
@@ -38,14 +59,30 @@ pub enum CgroupError {
     },
 }
 
-impl creel_base::hint::Hint for CgroupError {}
+impl Hint for CgroupError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoController { controller } => Some(format!(
+                "enable `{controller}` in the `cgroup.subtree_control` of the parent group"
+            )),
+            Self::NotMounted => Some("run `mount -t cgroup2 none /sys/fs/cgroup` as root".into()),
+            Self::RootOnly => {
+                Some("run creel as root, or boot with `systemd.unified_cgroup_hierarchy=1`".into())
+            }
+            Self::NotDelegated { .. } => {
+                Some("run `systemd-run --user --scope -p Delegate=yes creel …`".into())
+            }
+            Self::Name { .. } | Self::Access { .. } => None,
+        }
+    }
+}
 
-/// The mounts of the host that groups are made in.
+/// The mounts of the host that groups are made in; see [`Hierarchy::detect`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hierarchy {
     /// Version 1: a directory with one mount a controller.
     V1(PathBuf),
-    /// Version 2: its mount.
+    /// Version 2: its mount, or a group below it.
     V2(PathBuf),
 }
 
@@ -65,6 +102,8 @@ pub struct Limits {
 pub struct Cgroup {
     hierarchy: Hierarchy,
     name: String,
+    /// Of version 1: those that are mounted.
+    controllers: Vec<&'static str>,
 }
 
 impl Cgroup {
@@ -73,11 +112,7 @@ impl Cgroup {
     /// # Errors
     /// Fails if the name is not plain or a directory cannot be made.
     pub fn create(hierarchy: Hierarchy, name: &str) -> Result<Self, CgroupError> {
-        let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
-        if !name.split('/').all(plain) {
-            return Err(CgroupError::Name { name: name.into() });
-        }
-        let group = Self { hierarchy, name: name.into() };
+        let group = Self::existing(hierarchy, name)?;
         if let Hierarchy::V2(mount) = &group.hierarchy {
             delegate(mount, name)?;
         }
@@ -87,29 +122,50 @@ impl Cgroup {
         Ok(group)
     }
 
+    /// The group of a name that was made before, for processes that join it.
+    ///
+    /// # Errors
+    /// Fails if the name is not plain.
+    pub fn existing(hierarchy: Hierarchy, name: &str) -> Result<Self, CgroupError> {
+        let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+        if !name.split('/').all(plain) {
+            return Err(CgroupError::Name { name: name.into() });
+        }
+        let controllers = match &hierarchy {
+            // A directory that is no mount has no such file; nothing must be made there.
+            Hierarchy::V1(mounts) => CONTROLLERS
+                .into_iter()
+                .filter(|controller| mounts.join(controller).join("cgroup.procs").exists())
+                .collect(),
+            Hierarchy::V2(_) => Vec::new(),
+        };
+        Ok(Self { hierarchy, name: name.into(), controllers })
+    }
+
     /// Where the group is.
     #[must_use]
     pub fn hierarchy(&self) -> &Hierarchy {
         &self.hierarchy
     }
 
+    /// The name that it was made with.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The controllers of version 1 that the group exists in; none with version 2.
     #[must_use]
-    pub fn controllers(&self) -> Vec<&'static str> {
-        let Hierarchy::V1(mounts) = &self.hierarchy else { return Vec::new() };
-        let there = |name: &&str| mounts.join(name).join("cgroup.procs").exists();
-        CONTROLLERS.into_iter().filter(there).collect()
+    pub fn controllers(&self) -> &[&'static str] {
+        &self.controllers
     }
 
     fn directories(&self) -> Vec<PathBuf> {
         match &self.hierarchy {
-            Hierarchy::V1(mounts) => CONTROLLERS
-                .iter()
-                .map(|controller| mounts.join(controller))
-                // A directory that is no mount has no such file; nothing must be made there.
-                .filter(|mount| mount.join("cgroup.procs").exists())
-                .map(|mount| mount.join(&self.name))
-                .collect(),
+            Hierarchy::V1(mounts) => {
+                let directory = |controller| mounts.join(controller).join(&self.name);
+                self.controllers.iter().map(directory).collect()
+            }
             Hierarchy::V2(mount) => vec![mount.join(&self.name)],
         }
     }
@@ -168,89 +224,24 @@ impl Cgroup {
         let path = mount.join(&self.name);
         Ok(Some(access(&path, File::open(&path))?.into()))
     }
-
-    /// Stops every process of the group, or lets them continue.
-    ///
-    /// # Errors
-    /// Fails if the freezer is missing or refuses.
-    pub fn freeze(&self, frozen: bool) -> Result<(), CgroupError> {
-        let file = self.file("freezer", "freezer.state", "cgroup.freeze")?;
-        match (&self.hierarchy, frozen) {
-            (Hierarchy::V1(_), true) => write(&file, "FROZEN"),
-            (Hierarchy::V1(_), false) => write(&file, "THAWED"),
-            (Hierarchy::V2(_), frozen) => write(&file, u8::from(frozen)),
-        }
-    }
-
-    /// The processes of the group, by id in the caller's namespace.
-    ///
-    /// # Errors
-    /// Fails if the list cannot be read.
-    pub fn processes(&self) -> Result<Vec<i32>, CgroupError> {
-        let Some(directory) = self.directories().pop() else { return Ok(Vec::new()) };
-        let path = directory.join("cgroup.procs");
-        let text = access(&path, fs::read_to_string(&path))?;
-        // Zero stands for a process that this namespace cannot see.
-        Ok(text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect())
-    }
-
-    /// Kills every process of the group: `cgroup.kill` (5.14), or by freezing first so that none
-    /// can be born or have its id used again meanwhile.
-    ///
-    /// # Errors
-    /// Fails if the group cannot be frozen, listed or thawed.
-    pub fn kill(&self) -> Result<(), CgroupError> {
-        if let Hierarchy::V2(mount) = &self.hierarchy {
-            return write(&mount.join(&self.name).join("cgroup.kill"), 1);
-        }
-        self.freeze(true)?;
-        let listed = self.processes();
-        if let Ok(pids) = &listed {
-            for pid in pids {
-                // A process that has ended already is no failure.
-                let _ = creel_sys::program::kill(*pid, 9);
-            }
-        }
-        // Whatever went wrong, a group is never left frozen.
-        self.freeze(false)?;
-        listed.map(drop)
-    }
-
-    /// Removes the group; waits up to two seconds for killed processes to leave it.
-    ///
-    /// # Errors
-    /// Fails if processes or groups remain in it.
-    pub fn remove(&self) -> Result<(), CgroupError> {
-        let deadline = Instant::now() + REMOVE_DEADLINE;
-        self.directories().iter().try_for_each(|directory| {
-            loop {
-                match fs::remove_dir(directory) {
-                    Err(error)
-                        if error.kind() == io::ErrorKind::ResourceBusy
-                            && Instant::now() < deadline =>
-                    {
-                        std::thread::sleep(Duration::from_millis(1));
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-                    done => return access(directory, done),
-                }
-            }
-        })
-    }
 }
 
-/// Turns on controllers from the mount down to the group's parent, where they are offered.
+/// Turns on controllers from the mount down to the group's parent, where they are offered and not
+/// on already.
 fn delegate(mount: &Path, name: &str) -> Result<(), CgroupError> {
     let mut place = mount.to_path_buf();
     for part in name.split('/') {
         access(&place, fs::create_dir_all(&place))?;
-        let offered = place.join("cgroup.controllers");
-        let offered = access(&offered, fs::read_to_string(&offered))?;
-        for controller in CONTROLLERS.iter().filter(|c| offered.split(' ').any(|o| o.trim() == **c))
-        {
-            let control = place.join("cgroup.subtree_control");
+        let read = |file: &str| {
+            let path = place.join(file);
+            access(&path, fs::read_to_string(&path))
+        };
+        let (offered, on) = (read("cgroup.controllers")?, read("cgroup.subtree_control")?);
+        let has = |list: &str, name: &str| list.split_whitespace().any(|one| one == name);
+        let wanted = |name: &&str| has(&offered, name) && !has(&on, name);
+        for controller in DELEGATED.iter().filter(|name| wanted(name)) {
             // Setting a limit says so if the controller could not be turned on.
-            let _ = fs::write(&control, format!("+{controller}"));
+            let _ = fs::write(place.join("cgroup.subtree_control"), format!("+{controller}"));
         }
         place.push(part);
     }

@@ -1,0 +1,89 @@
+//! Which hierarchy this machine has, and what of it this process may use.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use creel_sys::access::writable;
+
+use super::{CONTROLLERS, CgroupError, Hierarchy};
+
+const MOUNT: &str = "/sys/fs/cgroup";
+
+impl Hierarchy {
+    /// Finds where this process may make groups.
+    ///
+    /// Version 2 is used if it is at `/sys/fs/cgroup` and has controllers; a hybrid's empty
+    /// `unified` does not count. For root that is all of it. For others it is the parent of their
+    /// own group if it is theirs, as in a scope of a user's systemd: a process may only be moved
+    /// between groups whose common parent is its user's.
+    ///
+    /// # Errors
+    /// Says why there is none: nothing mounted, version 1 without being root, or a group that is
+    /// not delegated.
+    pub fn detect() -> Result<Self, CgroupError> {
+        let mount = Path::new(MOUNT);
+        let controllers = fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
+        if !controllers.trim().is_empty() {
+            return detect_v2(mount);
+        }
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let base = v1_base(&mounts).ok_or(CgroupError::NotMounted)?;
+        let all = CONTROLLERS.iter().map(|controller| base.join(controller));
+        let usable = all.filter(|path| path.exists()).all(|path| writable(&path));
+        if usable { Ok(Self::V1(base)) } else { Err(CgroupError::RootOnly) }
+    }
+}
+
+fn detect_v2(mount: &Path) -> Result<Hierarchy, CgroupError> {
+    if writable(&mount.join("cgroup.procs")) {
+        return Ok(Hierarchy::V2(mount.into()));
+    }
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let name = own_group(&own).unwrap_or("/");
+    let not_delegated = || CgroupError::NotDelegated { name: name.into() };
+    let parent = Path::new(name).parent().ok_or_else(not_delegated)?;
+    let parent = mount.join(parent.strip_prefix("/").unwrap_or(parent));
+    let owned = writable(&parent) && writable(&parent.join("cgroup.procs"));
+    if owned { Ok(Hierarchy::V2(parent)) } else { Err(not_delegated()) }
+}
+
+/// The line of version 2 in `/proc/PID/cgroup` (`cgroups(7)`); `..` is for groups out of sight.
+fn own_group(text: &str) -> Option<&str> {
+    let name = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    (name.starts_with('/') && !name.split('/').any(|part| part == "..")).then_some(name)
+}
+
+/// The directory with one mount a controller, going by `mountinfo` (`proc_pid_mountinfo(5)`).
+fn v1_base(mountinfo: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (before, after) = line.split_once(" - ")?;
+        let mut fields = after.split(' ');
+        let kind = fields.next()?;
+        let options = fields.nth(1)?;
+        let known = options.split(',').any(|option| CONTROLLERS.contains(&option));
+        let place = before.split(' ').nth(4)?;
+        (kind == "cgroup" && known).then(|| Path::new(place).parent().map(Path::to_path_buf))?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_1_is_found_by_its_mounts() {
+        let text = "24 23 0:22 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+                    25 24 0:23 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
+                    26 24 0:24 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
+                    27 24 0:25 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup c rw,cpu,cpuacct\n";
+        assert_eq!(v1_base(text), Some("/sys/fs/cgroup".into()));
+        assert_eq!(v1_base("x - cgroup\n\n1 2 3 4 - cgroup c rw,cpu"), None);
+    }
+
+    #[test]
+    fn the_own_group_is_the_line_of_version_2() {
+        assert_eq!(own_group("12:pids:/a\n0::/user.slice/x\n"), Some("/user.slice/x"));
+        assert_eq!(own_group("0::/../../x\n"), None);
+        assert_eq!(own_group("1:name=systemd:/x\n"), None);
+    }
+}
