@@ -1,4 +1,4 @@
-//! The OCI image layout in a directory: `oci-layout`, `index.json`, and `blobs/`.
+//! The OCI image layout in a directory or an archive: `oci-layout`, `index.json`, and `blobs/`.
 //!
 //! Source: OCI image specification 1.1, `image-layout.md`. No link in a layout is followed out of it.
 //! Blobs and `index.json` are replaced whole, but two writers that end at the same time can lose one
@@ -15,6 +15,7 @@ use creel_base::media_type::{Family, MediaType};
 use creel_base::path::{Dir, Mode, PathError};
 use creel_base::transport::Select;
 
+use crate::archive::{Archive, ArchiveError};
 use crate::document::{self, Descriptor, Document, Expected, Index, MAX_MANIFEST, Unknown};
 use crate::source::{ImageSource, VerifyReader};
 
@@ -31,10 +32,54 @@ const MAX_MARKER: u64 = 64 << 10;
 const DIRECTORY: Mode = Mode::from_raw_mode(0o755);
 const FILE: Mode = Mode::from_raw_mode(0o644);
 
-/// A layout.
+/// A layout, in a directory or in an archive.
 #[derive(Debug)]
 pub struct Layout {
-    dir: Dir,
+    files: Files,
+}
+
+#[derive(Debug)]
+enum Files {
+    Dir(Dir),
+    Archive(Box<Archive>),
+}
+
+impl Files {
+    /// Reads a file; `None` where there is none.
+    fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>, LayoutError> {
+        match self {
+            Self::Dir(dir) => Ok(missing(dir.read(path, limit))?),
+            Self::Archive(archive) => absent(archive.read(&path.to_string_lossy(), limit)),
+        }
+    }
+
+    /// Opens a file; `None` where there is none.
+    fn open(&self, path: &Path) -> Result<Option<Box<dyn Read + Send>>, LayoutError> {
+        match self {
+            Self::Dir(dir) => {
+                let file = missing(dir.open_file(path))?;
+                Ok(file.map(|file| Box::new(file) as Box<dyn Read + Send>))
+            }
+            Self::Archive(archive) => {
+                let file = absent(archive.file(&path.to_string_lossy()))?;
+                Ok(file.map(|file| Box::new(file) as Box<dyn Read + Send>))
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Dir(dir) => dir.path(),
+            Self::Archive(archive) => archive.path(),
+        }
+    }
+}
+
+fn absent<T>(result: Result<T, ArchiveError>) -> Result<Option<T>, LayoutError> {
+    match result {
+        Err(ArchiveError::NoFile { .. }) => Ok(None),
+        result => Ok(Some(result.map_err(Box::new)?)),
+    }
 }
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -57,18 +102,26 @@ impl Layout {
     /// # Errors
     /// As [`Layout::open`].
     pub fn new(dir: Dir) -> Result<Self, LayoutError> {
-        let raw = match dir.read(MARKER, MAX_MARKER) {
-            Err(error) if error.is_not_found() => {
-                return Err(LayoutError::NoLayout { path: dir.path().to_owned() });
-            }
-            raw => raw?,
-        };
+        Self::of(Files::Dir(dir))
+    }
+
+    /// Takes an archive that holds a layout.
+    ///
+    /// # Errors
+    /// As [`Layout::open`].
+    pub fn in_archive(archive: Archive) -> Result<Self, LayoutError> {
+        Self::of(Files::Archive(Box::new(archive)))
+    }
+
+    fn of(files: Files) -> Result<Self, LayoutError> {
+        let raw = files.read(Path::new(MARKER), MAX_MARKER)?;
+        let raw = raw.ok_or_else(|| LayoutError::NoLayout { path: files.path().to_owned() })?;
         let marker: Marker =
             serde_json::from_slice(&raw).map_err(|source| LayoutError::Marker { source })?;
         if marker.image_layout_version != VERSION {
             return Err(LayoutError::Version { version: marker.image_layout_version });
         }
-        Ok(Self { dir })
+        Ok(Self { files })
     }
 
     /// Reads `index.json`.
@@ -76,7 +129,9 @@ impl Layout {
     /// # Errors
     /// [`LayoutError`].
     pub fn index(&self) -> Result<Index, LayoutError> {
-        let raw = self.dir.read(INDEX, MAX_MANIFEST)?;
+        let raw = self.files.read(Path::new(INDEX), MAX_MANIFEST)?;
+        let raw =
+            raw.ok_or_else(|| LayoutError::NoLayout { path: self.files.path().to_owned() })?;
         let kind =
             Expected { media_type: Some(MediaType::Index(Family::Oci)), ..Expected::default() };
         match document::read(raw, &kind) {
@@ -100,23 +155,15 @@ impl Layout {
         if let Some(data) = &descriptor.data {
             return Ok(Box::new(VerifyReader::new(Cursor::new(data.clone()), descriptor)));
         }
-        let file = match self.dir.open_file(blob_path(&descriptor.digest)) {
-            Err(error) if error.is_not_found() => {
-                return Err(LayoutError::NoBlob { digest: descriptor.digest });
-            }
-            file => file?,
-        };
+        let file = self.files.open(&blob_path(&descriptor.digest))?;
+        let file = file.ok_or(LayoutError::NoBlob { digest: descriptor.digest })?;
         Ok(Box::new(VerifyReader::new(file, descriptor)))
     }
 
     fn read_document(&self, descriptor: &Descriptor) -> Result<Document, LayoutError> {
         let path = blob_path(&descriptor.digest);
-        let raw = match self.dir.read(&path, MAX_MANIFEST) {
-            Err(error) if error.is_not_found() => {
-                return Err(LayoutError::NoBlob { digest: descriptor.digest });
-            }
-            raw => raw?,
-        };
+        let raw = self.files.read(&path, MAX_MANIFEST)?;
+        let raw = raw.ok_or(LayoutError::NoBlob { digest: descriptor.digest })?;
         document::read(raw, &Expected::from(descriptor))
             .map_err(|source| LayoutError::Document { file: path, source })
     }

@@ -4,6 +4,7 @@
 //! received, and what two readers could understand differently is refused.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod change;
 pub mod dir;
 pub mod document;

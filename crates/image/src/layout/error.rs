@@ -7,6 +7,7 @@ use creel_base::hint::Hint;
 use creel_base::path::PathError;
 use creel_base::transport::Select;
 
+use crate::archive::ArchiveError;
 use crate::document::DocumentError;
 
 /// Why a layout cannot be read or written.
@@ -15,10 +16,13 @@ pub enum LayoutError {
     /// A file operation failed.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// An archive is refused.
+    #[error(transparent)]
+    Archive(#[from] Box<ArchiveError>),
     /// The directory is something else.
     #[error("`{}` is no OCI image layout: it has no `oci-layout`", path.display())]
     NoLayout {
-        /// The directory.
+        /// The directory or archive.
         path: PathBuf,
     },
     /// `oci-layout` is malformed.
@@ -88,6 +92,7 @@ impl Hint for LayoutError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Document { source, .. } => source.hint(),
+            Self::Archive(source) => source.hint(),
             Self::NoImage { names, .. } | Self::Several { names, .. } if !names.is_empty() => {
                 let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
                 Some(format!("choose one of {}", names.join(", ")))

@@ -17,32 +17,32 @@ use crate::source::{ImageSink, VerifyReader};
 /// A layout to which one image is written.
 #[derive(Debug)]
 pub struct LayoutSink {
-    layout: Layout,
+    dir: Dir,
     name: Option<String>,
 }
 
-impl Layout {
-    /// Opens a layout by a trusted path, and makes it where there is none.
+impl LayoutSink {
+    /// Opens a layout by a trusted path, and makes it where there is none, to write an image to it
+    /// under a name or none.
     ///
     /// # Errors
     /// [`LayoutError`].
-    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Self, LayoutError> {
+    pub fn open_or_create(
+        path: impl AsRef<Path>,
+        name: Option<String>,
+    ) -> Result<Self, LayoutError> {
         let dir = Dir::open_or_create(path, DIRECTORY)?;
-        if dir.exists(MARKER)? {
-            return Self::new(dir);
+        if !dir.exists(MARKER)? {
+            let marker = Marker { image_layout_version: VERSION.into() };
+            dir.mkdir_open("blobs", DIRECTORY)?;
+            if !dir.exists(INDEX)? {
+                replace(&dir, INDEX, &empty_index())?;
+            }
+            replace(&dir, MARKER, &marker)?;
         }
-        let marker = Marker { image_layout_version: VERSION.into() };
-        dir.mkdir_open("blobs", DIRECTORY)?;
-        if !dir.exists(INDEX)? {
-            replace(&dir, INDEX, &empty_index())?;
-        }
-        replace(&dir, MARKER, &marker)?;
-        Self::new(dir)
-    }
-
-    /// Writes an image to this layout, under a name or none.
-    pub const fn into_sink(self, name: Option<String>) -> LayoutSink {
-        LayoutSink { layout: self, name }
+        // Checks what is there.
+        Layout::new(dir.try_clone()?)?;
+        Ok(Self { dir, name })
     }
 }
 
@@ -50,7 +50,7 @@ impl ImageSink for LayoutSink {
     type Error = LayoutError;
 
     fn has_blob(&self, descriptor: &Descriptor) -> Result<bool, LayoutError> {
-        let stat = missing(self.layout.dir.stat(blob_path(&descriptor.digest)))?;
+        let stat = missing(self.dir.stat(blob_path(&descriptor.digest)))?;
         Ok(stat.is_some_and(|stat| {
             FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
                 && u64::try_from(stat.st_size) == Ok(descriptor.size)
@@ -59,7 +59,7 @@ impl ImageSink for LayoutSink {
 
     fn put_blob(&self, descriptor: &Descriptor, content: &mut dyn Read) -> Result<(), LayoutError> {
         let digest = descriptor.digest;
-        let blobs = self.layout.dir.mkdir_open("blobs", DIRECTORY)?;
+        let blobs = self.dir.mkdir_open("blobs", DIRECTORY)?;
         let dir = blobs.mkdir_open(digest.algorithm().name(), DIRECTORY)?;
         let mut file = NewFile::begin(&dir, FILE)?;
         std::io::copy(&mut VerifyReader::new(content, descriptor), file.file())
@@ -70,7 +70,7 @@ impl ImageSink for LayoutSink {
     fn finish(&self, root: &Document) -> Result<(), LayoutError> {
         let mut entry = root.descriptor();
         self.put_blob(&entry, &mut root.raw())?;
-        let mut index = self.layout.index()?;
+        let mut index = Layout::new(self.dir.try_clone()?)?.index()?;
         match &self.name {
             Some(name) => {
                 index.manifests.retain(|old| old.annotations.get(REF_NAME) != Some(name));
@@ -81,7 +81,7 @@ impl ImageSink for LayoutSink {
                 .retain(|old| old.digest != entry.digest || old.annotations.contains_key(REF_NAME)),
         }
         index.manifests.push(entry);
-        replace(&self.layout.dir, INDEX, &index)
+        replace(&self.dir, INDEX, &index)
     }
 }
 

@@ -15,7 +15,7 @@ fn image(mark: &str) -> (Descriptor, Document) {
 
 fn write(path: &Path, name: Option<&str>, mark: &str) -> Document {
     let (layer, document) = image(mark);
-    let sink = Layout::open_or_create(path).unwrap().into_sink(name.map(str::to_owned));
+    let sink = LayoutSink::open_or_create(path, name.map(str::to_owned)).unwrap();
     sink.put_blob(&layer, &mut &b"abc"[..]).unwrap();
     assert!(sink.has_blob(&layer).unwrap());
     sink.finish(&document).unwrap();
@@ -49,7 +49,7 @@ fn reads_back_what_was_written() {
 #[test]
 fn keeps_no_blob_that_is_another() {
     let temporary = tempfile::tempdir().unwrap();
-    let sink = Layout::open_or_create(temporary.path()).unwrap().into_sink(None);
+    let sink = LayoutSink::open_or_create(temporary.path(), None).unwrap();
     let (layer, _) = image("");
     for content in [&b"abd"[..], b"ab", b"abcd"] {
         let error = sink.put_blob(&layer, &mut &*content).unwrap_err();

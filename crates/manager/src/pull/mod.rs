@@ -10,13 +10,17 @@ mod name;
 mod origin;
 pub(crate) mod unpack;
 
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use creel_base::digest::Digest;
 use creel_base::media_type::MediaType;
+use creel_base::path::{Dir, OFlags, Scope};
 use creel_base::platform::Platform;
 use creel_base::reference::Reference;
 use creel_base::transport::Source;
+use creel_image::archive::{Archive, ArchiveError, DockerArchive};
 use creel_image::dir::DirImage;
 use creel_image::document::{
     self, Descriptor, Document, Expected, ImageConfig, MAX_CONFIG, Manifest, Parsed,
@@ -53,7 +57,7 @@ pub struct Pull {
 struct Wanted<'a> {
     /// For messages.
     label: String,
-    name: Option<Reference>,
+    names: Vec<Reference>,
     platform: &'a Platform,
 }
 
@@ -77,27 +81,49 @@ impl Engine {
         let platform = options.platform.as_ref().unwrap_or_else(|| self.platform());
         let label = source.to_string();
         let failed = |source: OriginError| PullError::Origin { name: label.clone(), source };
+        let into = |names| Wanted { label: label.clone(), names, platform };
         match source {
             Source::Name(name) => {
                 let found = self.find_remote(name, options)?;
                 let label = found.name.to_string();
-                let wanted = Wanted { label, name: Some(found.name), platform };
+                let wanted = Wanted { label, names: vec![found.name], platform };
                 self.take_in(&found.origin, wanted, progress)
             }
             Source::Oci(path, which) => {
                 let layout = Layout::open(path).map_err(|error| failed(error.into()))?;
                 let image = layout.image(which).map_err(|error| failed(error.into()))?;
-                let name = name::of_layout(path, &image.descriptor().annotations);
-                self.take_in(&Local(image), Wanted { label, name, platform }, progress)
+                let names = name::of_layout(path, &image.descriptor().annotations);
+                self.take_in(&Local(image), into(names), progress)
+            }
+            Source::OciArchive(path, which) => {
+                let archive = self.archive(path).map_err(|error| failed(error.into()))?;
+                let layout = Layout::in_archive(archive).map_err(|error| failed(error.into()))?;
+                let image = layout.image(which).map_err(|error| failed(error.into()))?;
+                let names = name::of_layout(path, &image.descriptor().annotations);
+                self.take_in(&Local(image), into(names), progress)
+            }
+            Source::DockerArchive(path, which) => {
+                let archive = self.archive(path).and_then(DockerArchive::new);
+                let archive = archive.map_err(|error| failed(error.into()))?;
+                let image = archive.image(which).map_err(|error| failed(error.into()))?;
+                let names = image.names().to_vec();
+                self.take_in(&Local(image), into(names), progress)
             }
             Source::Dir(path) => {
                 let image = DirImage::open(path).map_err(|error| failed(error.into()))?;
-                let name = name::of_path(path, None);
-                self.take_in(&Local(image), Wanted { label, name, platform }, progress)
+                let names = name::of_path(path, None).into_iter().collect();
+                self.take_in(&Local(image), into(names), progress)
             }
-            Source::OciArchive(..) | Source::DockerArchive(..) | Source::Host => {
-                Err(PullError::Host)
-            }
+            Source::Host => Err(PullError::Host),
+        }
+    }
+
+    /// Opens an archive, or reads it from standard input where it is called `-`.
+    fn archive(&self, path: &Path) -> Result<Archive, ArchiveError> {
+        let spool = || spool(self.store.path());
+        match path.to_str() {
+            Some("-") => Archive::from_stream(std::io::stdin(), path, spool),
+            _ => Archive::open(path, spool),
         }
     }
 
@@ -119,12 +145,20 @@ impl Engine {
         transaction.put_blob(&manifest.config.digest, config.raw())?;
         let digest = chosen.manifest.digest();
         transaction.put_blob(&digest, chosen.manifest.raw())?;
-        let names = wanted.name.as_ref().map(|name| references(name, digest, chosen.index));
-        let names = names.unwrap_or_default();
+        let names = wanted.names.iter().flat_map(|name| references(name, digest, chosen.index));
+        let names: Vec<_> = names.collect();
         let names: Vec<_> = names.iter().map(|(name, to)| (name.as_bytes(), *to)).collect();
         transaction.commit(&names)?;
-        Ok(self.load(digest, wanted.name.into_iter().collect())?)
+        Ok(self.load(digest, wanted.names)?)
     }
+}
+
+/// A file without a name, for what has to be read more than once: on the store's file system, which
+/// has room for an image.
+fn spool(store: &Path) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE;
+    let dir = Dir::open(store).map_err(io::Error::other)?;
+    dir.open_within(".", Scope::Beneath, flags).map_err(io::Error::other)
 }
 
 /// Follows indexes to the manifest for the platform.

@@ -84,16 +84,19 @@ impl Engine {
 pub(super) fn of_layout(
     path: &Path,
     annotations: &std::collections::BTreeMap<String, String>,
-) -> Option<Reference> {
-    let Some(text) = annotations.get(REF_NAME) else { return of_path(path, None) };
+) -> Vec<Reference> {
+    let Some(text) = annotations.get(REF_NAME) else {
+        return of_path(path, None).into_iter().collect();
+    };
     let whole = text.contains(['/', ':']).then(|| match text.parse().ok()? {
         Name::Full(reference) => Some(reference),
         Name::Short(short) => short.at_registry(LOCALHOST).ok(),
     });
-    match whole {
+    let name = match whole {
         Some(name) => name,
         None => of_path(path, Some(text)),
-    }
+    };
+    name.into_iter().collect()
 }
 
 /// `localhost/FILE:TAG`.

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use creel_base::hint::Hint;
+use creel_image::archive::ArchiveError;
 use creel_image::dir::DirError;
 use creel_image::document::{Descriptor, Document, DocumentError, Expected};
 use creel_image::layout::LayoutError;
@@ -16,6 +17,9 @@ pub enum OriginError {
     /// A layout.
     #[error(transparent)]
     Layout(#[from] Box<LayoutError>),
+    /// An archive.
+    #[error(transparent)]
+    Archive(#[from] Box<ArchiveError>),
     /// A directory.
     #[error(transparent)]
     Dir(#[from] Box<DirError>),
@@ -38,6 +42,12 @@ impl From<LayoutError> for OriginError {
     }
 }
 
+impl From<ArchiveError> for OriginError {
+    fn from(error: ArchiveError) -> Self {
+        Self::Archive(Box::new(error))
+    }
+}
+
 impl From<DirError> for OriginError {
     fn from(error: DirError) -> Self {
         Self::Dir(Box::new(error))
@@ -54,6 +64,7 @@ impl Hint for OriginError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Layout(source) => source.hint(),
+            Self::Archive(source) => source.hint(),
             Self::Dir(source) => source.hint(),
             Self::Registry(source) => source.hint(),
             Self::Document { source, .. } => source.hint(),
