@@ -9,4 +9,5 @@ pub mod compress;
 pub mod erofs;
 pub mod layer;
 pub mod listing;
+pub mod tape;
 pub mod tree;

@@ -9,6 +9,7 @@ use creel_base::lock::LockError;
 use creel_base::path::PathError;
 use creel_codec::erofs;
 use creel_codec::layer::{EncodeError, LayerError};
+use creel_codec::tape::TapeError;
 use creel_codec::tree::TreeError;
 use rustix::io::Errno;
 
@@ -254,6 +255,21 @@ pub enum StoreError {
         /// The tree.
         tree: ObjectId,
     },
+    /// Nothing tells how the archive of a layer was.
+    #[error("archive of layer `{diff_id}` cannot be made again")]
+    NoTape {
+        /// Its diff id.
+        diff_id: Box<Digest>,
+    },
+    /// A tape is damaged.
+    #[error("cannot read the tape `{}`", path.display())]
+    Tape {
+        /// The tape.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<TapeError>,
+    },
     /// A lock cannot be taken.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -300,10 +316,11 @@ impl Hint for StoreError {
             Self::NewerFormat { .. } | Self::UnknownFeature { .. } => {
                 "install a newer creel, or name another store with `--store`".into()
             }
-            Self::Damaged { .. } | Self::DigestMismatch { .. } | Self::NoPack { .. } => {
-                "run `creel fsck --repair`, then pull the image again".into()
-            }
-            Self::NoCheckout { .. } => "pull the image again".into(),
+            Self::Damaged { .. }
+            | Self::DigestMismatch { .. }
+            | Self::Tape { .. }
+            | Self::NoPack { .. } => "run `creel fsck --repair`, then pull the image again".into(),
+            Self::NoCheckout { .. } | Self::NoTape { .. } => "pull the image again".into(),
             Self::NotMapped { .. } => {
                 "give your user more subordinate ids in `/etc/subuid` and `/etc/subgid`".into()
             }

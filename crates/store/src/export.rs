@@ -23,9 +23,14 @@ impl Store {
     /// `out` fails, and those of reading.
     pub fn write_layer(&self, tree: &ObjectId, out: &mut dyn Write) -> Result<Digest> {
         let _lease = self.reader_lease()?;
+        let mut out = Output::new(out, Algorithm::Sha256);
+        self.write_tree(tree, &mut out)?;
+        out.finish()
+    }
+
+    pub(crate) fn write_tree(&self, tree: &ObjectId, out: &mut Output<'_>) -> Result<()> {
         let entries = self.tree(tree)?;
         let contents = self.contents(&[*tree])?;
-        let mut out = Output::new(out);
         for (index, entry) in entries.entries.iter().enumerate() {
             let head = layer::member(&entries, index)
                 .map_err(|source| StoreError::Encode { source: Box::new(source) })?;
@@ -35,8 +40,7 @@ impl Store {
                 out.write(ZEROS.get(..layer::padding(size)).unwrap_or_default())?;
             }
         }
-        out.write(&layer::END)?;
-        out.finish()
+        out.write(&layer::END)
     }
 }
 
@@ -47,8 +51,8 @@ pub(crate) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    pub(crate) fn new(inner: &'a mut dyn Write) -> Self {
-        Self { inner, hasher: Hasher::new(Algorithm::Sha256) }
+    pub(crate) fn new(inner: &'a mut dyn Write, algorithm: Algorithm) -> Self {
+        Self { inner, hasher: Hasher::new(algorithm) }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {

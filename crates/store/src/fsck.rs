@@ -8,10 +8,12 @@ use creel_base::digest::{Digest, ObjectId};
 use crate::config::Backend;
 use crate::error::{Result, StoreError};
 use crate::gc::objects_of;
-use crate::image::SUFFIX;
+use crate::image;
 use crate::lock::{self, Kind, Wait};
 use crate::pack::PackId;
+use crate::recipe::digest_name;
 use crate::store::{LEASE, Store};
+use crate::tape::SUFFIX;
 
 /// What a check may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub enum Problem {
     Blob(Digest),
     /// A recipe is damaged, or names a tree that is not here: of the layer with this diff id.
     Recipe(Digest),
+    /// The tape is damaged by which the archive of the layer with this diff id is made again.
+    Tape(Digest),
     /// A reference is damaged, or names what is neither a blob nor a tree nor a layer here.
     Reference(Vec<u8>),
 }
@@ -131,7 +135,7 @@ impl Store {
     fn check_trees(&self, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
         for name in self.trees.names()? {
             // What is derived may point at what was dropped; it is made again.
-            if mode == Mode::Repair && name.ends_with(SUFFIX.as_bytes()) {
+            if mode == Mode::Repair && name.ends_with(image::SUFFIX.as_bytes()) {
                 self.trees.remove(OsStr::from_bytes(&name))?;
             }
             let Some(tree) = core::str::from_utf8(&name).ok().and_then(ObjectId::from_hex) else {
@@ -186,6 +190,10 @@ impl Store {
 
     fn check_recipes(&self, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
         for name in self.recipes.names()? {
+            if let Some(recipe) = name.strip_suffix(SUFFIX.as_bytes()) {
+                self.check_tape_of(recipe, mode, problems)?;
+                continue;
+            }
             let text = String::from_utf8_lossy(&name).replacen('-', ":", 1);
             let Ok(diff_id) = text.parse::<Digest>() else { continue };
             let recipe = self.recipe(&diff_id);
@@ -199,6 +207,18 @@ impl Store {
             }
         }
         if mode == Mode::Repair { self.recipes.sync() } else { Ok(()) }
+    }
+
+    fn check_tape_of(&self, recipe: &[u8], mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
+        let text = String::from_utf8_lossy(recipe).replacen('-', ":", 1);
+        let Ok(diff_id) = text.parse::<Digest>() else { return Ok(()) };
+        if self.check_tape(&diff_id).is_err() {
+            problems.push(Problem::Tape(diff_id));
+            if mode == Mode::Repair {
+                self.recipes.remove(format!("{}{SUFFIX}", digest_name(&diff_id)))?;
+            }
+        }
+        Ok(())
     }
 
     fn check_references(&self, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {

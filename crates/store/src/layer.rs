@@ -1,13 +1,16 @@
 //! Taking a layer in: a tar streams in, a tree in the store comes out, whatever the backend.
 
 use creel_base::digest::{Algorithm, Digest, Hasher, ObjectId};
-use creel_codec::layer::{LayerError, LayerReader, Limits};
+use creel_codec::layer::{LayerError, LayerReader, LayerSink, Limits};
+use creel_codec::tree::Tree;
 
 use crate::checkout::Owners;
+use crate::contents::Contents;
 use crate::error::{Result, StoreError};
 use crate::ingest::Ingest;
 use crate::objects::same;
 use crate::recipe::Recipe;
+use crate::tape::Recording;
 use crate::transaction::Transaction;
 
 /// A layer that is in the store.
@@ -23,7 +26,7 @@ pub struct Layer {
 pub struct LayerWriter<'a> {
     transaction: &'a Transaction<'a>,
     reader: LayerReader,
-    contents: Ingest,
+    sink: Sink<'a>,
     /// Of all bytes fed; `None` where the caller hashes them.
     hasher: Option<Hasher>,
 }
@@ -37,7 +40,10 @@ impl Transaction<'_> {
         Ok(LayerWriter {
             transaction: self,
             reader: LayerReader::new(limits),
-            contents: Ingest::new(self, owners)?,
+            sink: Sink {
+                contents: Ingest::new(self, owners)?,
+                tape: Recording::new(self.store())?,
+            },
             hasher: Some(Hasher::new(Algorithm::Sha256)),
         })
     }
@@ -61,10 +67,10 @@ impl LayerWriter<'_> {
         if let Some(hasher) = &mut self.hasher {
             hasher.update(tar);
         }
-        self.reader.feed(tar, &mut self.contents).map_err(refused)
+        self.reader.feed(tar, &mut self.sink).map_err(refused)
     }
 
-    /// Ends the archive. Contents, listing and recipe are durable on return.
+    /// Ends the archive. Contents, listing, recipe and tape are durable on return.
     ///
     /// `diff_id` is the sha256 of all bytes fed: checked, or taken on trust after
     /// [`LayerWriter::hashed_by_caller`]. `None` leaves it to the writer. `compressed` are digests
@@ -75,8 +81,8 @@ impl LayerWriter<'_> {
     /// As [`LayerWriter::feed`]; [`StoreError::DigestMismatch`] for another `diff_id`;
     /// [`StoreError::OutOfOrder`] where neither side has hashed.
     pub fn finish(self, diff_id: Option<Digest>, compressed: &[Digest]) -> Result<Layer> {
-        let Self { transaction, reader, mut contents, hasher } = self;
-        let tree = reader.finish(&mut contents).map_err(refused)?;
+        let Self { transaction, reader, mut sink, hasher } = self;
+        let tree = reader.finish(&mut sink).map_err(refused)?;
         let found = hasher.map(Hasher::finish);
         if let (Some(expected), Some(found)) = (diff_id, found) {
             same(&expected, found)?;
@@ -84,7 +90,7 @@ impl LayerWriter<'_> {
         let diff_id = diff_id.or(found);
         let diff_id =
             diff_id.ok_or(StoreError::OutOfOrder { reason: "no one hashed the layer" })?;
-        let tree = contents.finish(transaction, &tree)?;
+        let tree = sink.finish(transaction, &tree, &diff_id)?;
         transaction.record_layer(&diff_id, tree, compressed)?;
         Ok(Layer { diff_id, tree })
     }
@@ -134,5 +140,64 @@ fn refused(error: LayerError) -> StoreError {
             Err(source) => StoreError::Layer { source: Box::new(LayerError::Sink(source)) },
         },
         error => StoreError::Layer { source: Box::new(error) },
+    }
+}
+
+/// What becomes of an archive: contents, and a tape of all the rest.
+struct Sink<'a> {
+    contents: Ingest,
+    tape: Recording<'a>,
+}
+
+impl Sink<'_> {
+    fn finish(
+        self,
+        transaction: &Transaction<'_>,
+        tree: &Tree,
+        diff_id: &Digest,
+    ) -> Result<ObjectId> {
+        let mut tape = self.tape.finish()?;
+        // Files that are not the tree's go when it has its directory; objects can only be read once
+        // their pack is sealed.
+        if let Ingest::Loose(staging) = &self.contents {
+            tape.embed(tree, |object, size| staging.open(object, size))?;
+        }
+        let packed = matches!(self.contents, Ingest::Packed(_));
+        let id = self.contents.finish(transaction, tree)?;
+        if packed {
+            let contents = Contents::Packed(transaction.store());
+            tape.embed(tree, |object, size| contents.open_object(object, size))?;
+        }
+        tape.publish(diff_id)?;
+        Ok(id)
+    }
+}
+
+impl LayerSink for Sink<'_> {
+    type Error = StoreError;
+
+    fn begin(&mut self, size: u64) -> Result<()> {
+        self.tape.begin();
+        self.contents.begin(size)
+    }
+
+    fn data(&mut self, data: &[u8]) -> Result<()> {
+        self.tape.data(data.len() as u64);
+        self.contents.data(data)
+    }
+
+    fn hole(&mut self, length: u64) -> Result<()> {
+        self.tape.hole(length);
+        self.contents.hole(length)
+    }
+
+    fn end(&mut self) -> Result<ObjectId> {
+        let object = self.contents.end()?;
+        self.tape.end(&object)?;
+        Ok(object)
+    }
+
+    fn verbatim(&mut self, bytes: &[u8]) -> Result<()> {
+        self.tape.verbatim(bytes)
     }
 }

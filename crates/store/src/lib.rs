@@ -28,6 +28,7 @@ mod recipe;
 mod scan;
 mod stack;
 mod store;
+mod tape;
 mod transaction;
 mod usage;
 

@@ -37,7 +37,7 @@ impl Store {
     }
 
     /// The tree of a layer's own changes.
-    fn layer_tree(&self, diff_id: &Digest) -> Result<ObjectId> {
+    pub(crate) fn layer_tree(&self, diff_id: &Digest) -> Result<ObjectId> {
         let missing = || StoreError::NoLayer { diff_id: Box::new(*diff_id) };
         Ok(self.recipe(diff_id)?.ok_or_else(missing)?.tree)
     }

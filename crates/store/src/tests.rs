@@ -14,6 +14,7 @@ use crate::{
 mod layers;
 mod loose;
 mod snapshot;
+mod tapes;
 
 struct Nothing;
 

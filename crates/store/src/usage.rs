@@ -8,6 +8,7 @@ use crate::dir::Dir;
 use crate::error::{Result, StoreError};
 use crate::image::SUFFIX;
 use crate::store::Store;
+use crate::tape;
 
 /// A number of things and the bytes they take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Usage {
     pub blobs: Amount,
     /// Recipes.
     pub recipes: Amount,
+    /// Tapes, by which the archives of layers are made again bit for bit.
+    pub tapes: Amount,
     /// Unfinished downloads.
     pub partial: Amount,
 }
@@ -45,7 +48,7 @@ impl Usage {
     /// All bytes on disk.
     pub fn disk_bytes(&self) -> u64 {
         let files = [self.packs, self.indexes, self.trees, self.images, self.checkouts];
-        let documents = [self.blobs, self.recipes, self.partial];
+        let documents = [self.blobs, self.recipes, self.tapes, self.partial];
         let all = files.iter().chain(&documents);
         all.fold(0, |sum, amount| sum.saturating_add(amount.bytes))
     }
@@ -83,7 +86,10 @@ impl Store {
         for blobs in &self.blobs {
             measure(blobs, |_, bytes| usage.blobs.add(bytes))?;
         }
-        measure(&self.recipes, |_, bytes| usage.recipes.add(bytes))?;
+        measure(&self.recipes, |name, bytes| match name {
+            name if name.ends_with(tape::SUFFIX.as_bytes()) => usage.tapes.add(bytes),
+            _ => usage.recipes.add(bytes),
+        })?;
         measure(&self.partial, |_, bytes| usage.partial.add(bytes))?;
         Ok(usage)
     }

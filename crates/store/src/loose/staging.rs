@@ -7,6 +7,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use creel_base::digest::{Algorithm, Hasher, ObjectId};
 use creel_base::path::{Dir, IfExists, Mode};
@@ -17,7 +18,7 @@ use super::known::Known;
 use super::place::Placer;
 use super::{checkout_name, marks};
 use crate::checkout::{Owners, Purpose, Writer};
-use crate::contents::encode_tree;
+use crate::contents::{FileReader, encode_tree, open_plain};
 use crate::error::{Result, StoreError};
 use crate::fault;
 use crate::store::Store;
@@ -93,6 +94,13 @@ impl Staging {
             Err(error) => Err(error.into()),
             Ok(()) => Ok(self.above.sync()?),
         }
+    }
+
+    /// Opens a content that has come.
+    pub(crate) fn open(&self, object: &ObjectId, size: u64) -> Result<FileReader> {
+        let number = self.files.get(object).ok_or(StoreError::NoObject { id: *object })?;
+        let file = open_plain(&self.dir, number.to_string().as_bytes())?;
+        FileReader::new(Some(Arc::new(file)), 0, size, *object)
     }
 
     fn root(&self) -> String {

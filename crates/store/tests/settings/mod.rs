@@ -129,7 +129,10 @@ pub(crate) fn check(
     let merged = merge(&trees.iter().collect::<Vec<_>>()).unwrap();
     let shown = read(&format!("/proc/self/fd/{}", overlay.as_raw_fd()), Origin::Directory);
     compare(&shown, &merged, setting);
-    for layer in &layers {
+    for (layer, came) in layers.iter().zip([base(setting), upper()]) {
+        let mut tar = Vec::new();
+        store.export_layer(&layer.diff_id, &mut tar).unwrap();
+        assert!(tar == came);
         let mut tar = Vec::new();
         store.write_layer(&layer.tree, &mut tar).unwrap();
         assert_eq!(ingest(store, &tar, setting.owners).tree, layer.tree);
