@@ -41,7 +41,7 @@ pub use gc::{Collected, References};
 pub use image::Image;
 pub use layer::{Layer, LayerWriter};
 pub use lock::Wait;
-pub use mount::KernelProbe;
+pub use mount::{Backing, KernelProbe};
 pub use pack::writer::PackWriter;
 pub use pack::{BLOCK, INLINE_LIMIT, Location, PackId};
 pub use partial::Partial;

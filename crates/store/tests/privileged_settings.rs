@@ -6,12 +6,13 @@
 
 mod settings;
 
+use std::collections::HashSet;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::Command;
 
 use creel_codec::tree::Kind;
-use creel_store::{Backend, KernelProbe, Owners, Store, StoreError};
+use creel_store::{Backend, Backing, KernelProbe, Owners, Store, StoreError};
 use settings::{ROOT, Setting, base, check, ingest};
 
 fn run(program: &str, arguments: &[&str]) {
@@ -37,6 +38,42 @@ fn privileged_packed() {
         mounts.push(mount);
         path
     });
+}
+
+/// As before Linux 6.12, where only block devices are mounted.
+#[test]
+fn privileged_packed_through_loop_devices() {
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    let store = create(dir.path(), Backend::Packed);
+    let mut mounts = Vec::new();
+    check(&store, ROOT, |tree| {
+        for _ in 0..2 {
+            mounts.push(store.mount_with(tree, Backing::Loop).unwrap());
+        }
+        format!("/proc/self/fd/{}", mounts.last().unwrap().as_raw_fd())
+    });
+    let files = devices_of(store.path());
+    // An image for each of the two trees, and one pack: the upper layer has no large file of its own.
+    assert_eq!(files.len(), 3, "{files:?}");
+    let unique: HashSet<_> = files.iter().collect();
+    assert_eq!(unique.len(), files.len(), "a file has one device");
+    drop(mounts);
+    // The kernel lets go in its own time.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !devices_of(store.path()).is_empty() {
+        assert!(std::time::Instant::now() < deadline, "devices stay");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// The files below `path` that loop devices show.
+fn devices_of(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir("/sys/block").unwrap();
+    let file = |entry: std::fs::DirEntry| {
+        std::fs::read_to_string(entry.path().join("loop/backing_file")).ok()
+    };
+    let files = entries.filter_map(|entry| file(entry.unwrap()));
+    files.filter(|file| file.starts_with(path.to_str().unwrap())).collect()
 }
 
 /// `fsck.erofs --extract` gives the contents that went in.

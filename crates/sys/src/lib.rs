@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod lock;
+pub mod loop_device;
 pub mod mount;
 pub mod program;
 pub mod selfexe;
