@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use creel_base::hint::Hint;
+use creel_manager::containers::RunError;
 
 /// creel itself failed; 126, 127 and 128+n are the container's (as in Docker and Podman).
 const FAILED: u8 = 125;
@@ -61,6 +62,24 @@ impl Failure {
         }
         // Nobody is left to tell when this fails.
         let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// A container did not run; the code tells a command that is missing from other failures.
+    pub(crate) fn run(error: RunError) -> Self {
+        let code = error.exit_code();
+        Self { code, ..Self::from(error) }
+    }
+
+    /// The terminal or the signals of this process cannot be handled.
+    pub(crate) fn terminal(error: &io::Error) -> Self {
+        let chain = vec!["cannot attach the container to the terminal".into(), error.to_string()];
+        Self { chain, hint: None, code: FAILED }
+    }
+
+    /// The working directory, below which relative paths are, cannot be found.
+    pub(crate) fn working_directory(error: &io::Error) -> Self {
+        let chain = vec!["cannot find the working directory".into(), error.to_string()];
+        Self { chain, hint: None, code: FAILED }
     }
 
     /// Prints a failure that does not end the command.

@@ -4,8 +4,12 @@
 //! `commands/`, and the file tree mirrors the command tree.
 #![forbid(unsafe_code)]
 
+mod attach;
 mod commands;
+mod container_options;
+mod env_file;
 mod failure;
+mod foreground;
 mod output;
 mod progress;
 mod registry;

@@ -29,6 +29,13 @@ impl Globals {
         Ok(Engine::open(self.settings()?)?)
     }
 
+    /// Opens the engine without entering a user namespace: for what has to be done from outside.
+    pub(crate) fn engine_outside(&self) -> Result<Engine, Failure> {
+        let environment = Environment::of_process();
+        let run = self.run_dir.clone().unwrap_or_else(|| environment.run());
+        Ok(Engine::open(self.settings_of(&environment, run, &identity::look()))?)
+    }
+
     /// Returns what the options and the environment say, for commands that have a say in it too.
     ///
     /// Ordinary users get their user namespace here: nothing may have started a thread before.
@@ -38,16 +45,26 @@ impl Globals {
         let run = self.run_dir.clone().unwrap_or_else(|| environment.run());
         let identity = identity::take()?;
         tell_once(&identity, &run);
-        Ok(Settings {
+        Ok(self.settings_of(&environment, run, &identity))
+    }
+
+    fn settings_of(
+        &self,
+        environment: &Environment,
+        run: PathBuf,
+        identity: &Identity,
+    ) -> Settings {
+        Settings {
             store: self.store.clone().unwrap_or_else(|| environment.store()),
             run,
             owners: identity.owners(),
+            privileges: identity.privileges(),
             auth_files: environment.auth_files(),
             registries: environment.registries(),
             registries_drop_ins: environment.registries_drop_ins(),
             client: environment.client(),
             platform: Platform::host(),
-        })
+        }
     }
 
     /// Directories that must not be replaced, each with what it is: the user's and the process's.

@@ -4,6 +4,8 @@
 
 use core::str::FromStr;
 
+use creel_base::hint::Hint;
+
 /// A signal by its number, 1 to 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Signal(u8);
@@ -15,6 +17,8 @@ pub struct ParseSignalError {
     /// The text, cut to 32 characters.
     pub text: String,
 }
+
+impl Hint for ParseSignalError {}
 
 /// The names from 1 on.
 const NAMES: [&str; 31] = [

@@ -23,6 +23,8 @@ pub struct Settings {
     pub run: PathBuf,
     /// Whose the files of a loose store are.
     pub owners: Owners,
+    /// What this process's rights reach.
+    pub privileges: Privileges,
     /// Files with credentials, in the order in which they are asked.
     pub auth_files: Vec<PathBuf>,
     /// `registries.conf`, in the order in which the first that is there counts.
@@ -33,6 +35,18 @@ pub struct Settings {
     pub client: Config,
     /// The platform that images are chosen for.
     pub platform: Platform,
+}
+
+/// What the rights of this process reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privileges {
+    /// The whole system.
+    Whole,
+    /// A user namespace, in which it is root.
+    Namespace {
+        /// It has a single id, and with it no supplementary groups (`setgroups` of proc(5)).
+        setgroups_denied: bool,
+    },
 }
 
 /// Why nothing can be done at all.
@@ -131,6 +145,11 @@ impl Engine {
     /// Returns whose the files of a loose store are.
     pub const fn owners(&self) -> Owners {
         self.settings.owners
+    }
+
+    /// Returns what the rights of this process reach.
+    pub const fn privileges(&self) -> Privileges {
+        self.settings.privileges
     }
 
     /// Returns the platform that images are chosen for.

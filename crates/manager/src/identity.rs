@@ -6,6 +6,8 @@ use creel_spawn::MapWriter;
 use creel_spawn::userns::{self, IdMaps, Subordinate};
 use creel_store::Owners;
 
+use crate::Privileges;
+
 pub use creel_spawn::userns::UsernsError;
 
 /// The ids there are now.
@@ -21,6 +23,17 @@ pub enum Identity {
 }
 
 impl Identity {
+    /// Returns what the rights of this process reach.
+    pub fn privileges(&self) -> Privileges {
+        match self {
+            Self::Many if userns::is_initial().unwrap_or(false) => Privileges::Whole,
+            Self::Many => Privileges::Namespace { setgroups_denied: false },
+            Self::One(_) | Self::Unprivileged(_) => {
+                Privileges::Namespace { setgroups_denied: true }
+            }
+        }
+    }
+
     /// Returns whose the files of a loose store are.
     pub const fn owners(&self) -> Owners {
         match self {
@@ -28,6 +41,12 @@ impl Identity {
             Self::One(_) | Self::Unprivileged(_) => Owners::Caller,
         }
     }
+}
+
+/// Tells which ids this process has without giving it any.
+pub fn look() -> Identity {
+    let many = rustix::process::geteuid().is_root() && !has_one_id();
+    if many { Identity::Many } else { Identity::One(None) }
 }
 
 /// Gives an ordinary user the ids of a user namespace, in which the process is root from then on.

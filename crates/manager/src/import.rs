@@ -12,7 +12,7 @@ use creel_base::reference::Reference;
 use creel_image::change::{self, ChangeError};
 use creel_image::document::{Descriptor, DocumentError, History};
 use creel_image::edit::Draft;
-use creel_store::StoreError;
+use creel_store::{StoreError, Transaction};
 use jiff::Timestamp;
 
 use crate::Engine;
@@ -108,6 +108,19 @@ impl Engine {
         let diff_id = unpacked.layer.diff_id;
         let kind = MediaType::Layer(LayerType::oci(Compression::None));
         draft.push(Descriptor::new(kind, diff_id, unpacked.size), diff_id, history);
+        self.publish(transaction, draft, name)
+    }
+
+    /// Stores what makes an image of layers that are in the store, and gives it a name or none.
+    ///
+    /// # Errors
+    /// [`ImportError`].
+    pub(crate) fn publish(
+        &self,
+        transaction: Transaction<'_>,
+        draft: Draft,
+        name: Option<&Reference>,
+    ) -> Result<Image, ImportError> {
         transaction.stack(&draft.config.rootfs.diff_ids)?;
         let (config, manifest) = draft.finish().map_err(ImportError::Document)?;
         let digest = manifest.descriptor().digest;

@@ -4,6 +4,7 @@
 //! terminal, and reads no environment: [`Settings`] carry what depends on them.
 #![forbid(unsafe_code)]
 
+pub mod containers;
 pub mod doctor;
 mod engine;
 pub mod identity;
@@ -18,4 +19,5 @@ pub use creel_registry::certs::CertSources;
 pub use creel_registry::client::Proxies;
 pub use creel_registry::{Config, credentials};
 pub use creel_store::{Mode as StoreCheck, Owners, Store};
-pub use engine::{Engine, EngineError, Settings};
+pub use creel_sys::signals::Signals;
+pub use engine::{Engine, EngineError, Privileges, Settings};

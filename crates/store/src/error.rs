@@ -179,6 +179,13 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The caller's `References` could not tell what is in use.
+    #[error("cannot tell what is in use")]
+    Pinned {
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Writers are at work and the collection was asked not to wait for them.
     #[error("store `{}` is in use by a writer", path.display())]
     Busy {

@@ -32,8 +32,9 @@ pub trait References {
         bytes: &[u8],
     ) -> std::result::Result<Vec<Digest>, Box<dyn std::error::Error + Send + Sync>>;
 
-    /// Returns what is in use without a reference: mounted trees, trees of containers.
-    fn pinned(&self) -> Vec<Digest>;
+    /// Returns what is in use without a reference: mounted trees, trees of containers. It is asked
+    /// while the collection is alone, so that nothing can begin to be used afterwards.
+    fn pinned(&self) -> std::result::Result<Vec<Digest>, Box<dyn std::error::Error + Send + Sync>>;
 }
 
 /// What a collection has removed.
@@ -111,7 +112,7 @@ impl Store {
     }
 
     fn mark(&self, references: &dyn References, without: &[Vec<u8>]) -> Result<Marked> {
-        let mut todo = references.pinned();
+        let mut todo = references.pinned().map_err(|source| StoreError::Pinned { source })?;
         for name in self.references()?.iter().filter(|name| !without.contains(*name)) {
             todo.extend(self.reference(name)?);
         }

@@ -48,7 +48,7 @@ pub use partial::Partial;
 pub use recipe::Recipe;
 pub use scan::{Origin, scan};
 pub use stack::chain_ids;
-pub use store::{BLOB_LIMIT, LISTING_LIMIT, Probe, Store};
+pub use store::{BLOB_LIMIT, Kept, LISTING_LIMIT, Probe, Store};
 pub use transaction::Transaction;
 pub use usage::{Amount, Usage};
 

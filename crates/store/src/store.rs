@@ -37,6 +37,10 @@ impl Probe for Backend {
     }
 }
 
+/// Nothing is collected while this lives.
+#[derive(Debug)]
+pub struct Kept(#[expect(dead_code, reason = "dropping it is its use")] Option<Lock>);
+
 /// An open store.
 #[derive(Debug)]
 pub struct Store {
@@ -155,6 +159,12 @@ impl Store {
     fn lease(&self) -> Result<Lock> {
         lock::take(&self.root, LEASE, Kind::Shared, Wait::Forever)?
             .ok_or_else(|| StoreError::Busy { path: self.path().to_owned() })
+    }
+
+    /// Keeps collection away until it is dropped: what was looked up since is still there when what
+    /// refers to it has been written.
+    pub fn keep(&self) -> Result<Kept> {
+        self.reader_lease().map(Kept)
     }
 
     /// Keeps collection away; `None` on a read-only file system, where there is none.

@@ -27,8 +27,8 @@ impl References for Nothing {
         Ok(Vec::new())
     }
 
-    fn pinned(&self) -> Vec<Digest> {
-        Vec::new()
+    fn pinned(&self) -> std::result::Result<Vec<Digest>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Vec::new())
     }
 }
 

@@ -10,4 +10,5 @@ pub mod loop_device;
 pub mod mount;
 pub mod program;
 pub mod selfexe;
+pub mod signals;
 pub mod userns;

@@ -1,16 +1,23 @@
 //! The command tree.
 
+mod commit;
 mod completion;
 mod df;
+mod diff;
 mod doctor;
+mod exec;
 mod fsck;
 mod history;
 mod images;
 mod import;
 mod inspect;
 mod prune;
-mod pull;
+mod ps;
+pub(crate) mod pull;
+mod rm;
 mod rmi;
+mod run;
+mod start;
 mod tag;
 mod tree;
 
@@ -33,9 +40,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Commit(commit::Args),
     Completion(completion::Args),
     Df(df::Args),
+    Diff(diff::Args),
     Doctor(doctor::Args),
+    Exec(exec::Args),
     Fsck(fsck::Args),
     History(history::Args),
     Images(images::Args),
@@ -43,7 +53,11 @@ enum Command {
     Inspect(inspect::Args),
     Prune(prune::Args),
     Pull(pull::Args),
+    Ps(ps::Args),
+    Rm(rm::Args),
     Rmi(rmi::Args),
+    Run(Box<run::Args>),
+    Start(start::Args),
     Tag(tag::Args),
     Tree(tree::Args),
 }
@@ -51,9 +65,12 @@ enum Command {
 impl Cli {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         match self.command {
+            Command::Commit(args) => commit::run(&args, &self.globals),
             Command::Completion(args) => completion::run(&args),
             Command::Df(args) => df::run(&args, &self.globals),
+            Command::Diff(args) => diff::run(&args, &self.globals),
             Command::Doctor(args) => doctor::run(&args),
+            Command::Exec(args) => exec::run(&args, &self.globals),
             Command::Fsck(args) => fsck::run(&args, &self.globals),
             Command::History(args) => history::run(&args, &self.globals),
             Command::Images(args) => images::run(&args, &self.globals),
@@ -61,7 +78,11 @@ impl Cli {
             Command::Inspect(args) => inspect::run(&args, &self.globals),
             Command::Prune(args) => prune::run(&args, &self.globals),
             Command::Pull(args) => pull::run(&args, &self.globals),
+            Command::Ps(args) => ps::run(&args, &self.globals),
+            Command::Rm(args) => rm::run(&args, &self.globals),
             Command::Rmi(args) => rmi::run(&args, &self.globals),
+            Command::Run(args) => run::run(&args, &self.globals),
+            Command::Start(args) => start::run(&args, &self.globals),
             Command::Tag(args) => tag::run(&args, &self.globals),
             Command::Tree(args) => tree::run(&args, &self.globals),
         }

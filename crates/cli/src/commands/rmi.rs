@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use creel_manager::Engine;
 use creel_manager::images::{ImageError, Removal};
+use creel_manager::upkeep::Pins;
 
 use crate::failure::Failure;
 use crate::output;
@@ -29,9 +30,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let engine = globals.engine()?;
+    let pins = engine.pins()?;
     let mut code = ExitCode::SUCCESS;
     for image in &args.images {
-        match remove(&engine, image, args) {
+        match remove(&engine, image, args, &pins) {
             Ok(done) => output::text(&done)?,
             Err(ImageError::NotFound { .. }) if args.ignore => {}
             // The others are removed all the same.
@@ -41,9 +43,9 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     Ok(code)
 }
 
-fn remove(engine: &Engine, image: &str, args: &Args) -> Result<String, ImageError> {
+fn remove(engine: &Engine, image: &str, args: &Args, pins: &Pins) -> Result<String, ImageError> {
     let how = if args.force { Removal::Forced } else { Removal::Careful };
-    let removed = engine.remove(image, how, &|_| Vec::new())?;
+    let removed = engine.remove(image, how, &|manifest| pins.users(manifest))?;
     let mut lines: String =
         removed.names.iter().map(|name| format!("untagged: {name}\n")).collect();
     if let Some(id) = removed.image {

@@ -11,33 +11,31 @@ use creel_store::{References, chain_ids};
 /// A manifest keeps its configuration and its subject, an index the manifests that are there, and a
 /// configuration its layers, each by diff id and by chain id. A blob that is none of these refers to
 /// nothing.
-#[derive(Clone, Debug, Default)]
-pub struct Documents {
-    pinned: Vec<Digest>,
+pub struct Documents<'a> {
+    pinned: &'a dyn Fn() -> Result<Vec<Digest>, Unknown>,
 }
 
-impl Documents {
-    /// Makes the rules, with what is in use without a name: trees that are mounted, images and
-    /// trees of containers.
-    pub const fn new(pinned: Vec<Digest>) -> Self {
+/// Why it cannot be told what is in use, or what a document refers to.
+type Unknown = Box<dyn Error + Send + Sync>;
+
+impl<'a> Documents<'a> {
+    /// Makes the rules. `pinned` tells what is in use without a name: images and trees of
+    /// containers.
+    pub const fn new(pinned: &'a dyn Fn() -> Result<Vec<Digest>, Unknown>) -> Self {
         Self { pinned }
     }
 }
 
-impl References for Documents {
-    fn of_blob(
-        &self,
-        _: &Digest,
-        bytes: &[u8],
-    ) -> Result<Vec<Digest>, Box<dyn Error + Send + Sync>> {
+impl References for Documents<'_> {
+    fn of_blob(&self, _: &Digest, bytes: &[u8]) -> Result<Vec<Digest>, Unknown> {
         // A document may read as both. What either reading needs is kept.
         let mut found = as_config(bytes);
         found.extend(as_document(bytes));
         Ok(found)
     }
 
-    fn pinned(&self) -> Vec<Digest> {
-        self.pinned.clone()
+    fn pinned(&self) -> Result<Vec<Digest>, Unknown> {
+        (self.pinned)()
     }
 }
 

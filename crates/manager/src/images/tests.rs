@@ -16,6 +16,7 @@ fn engine() -> (tempfile::TempDir, Engine) {
     let settings = Settings {
         store,
         run: temporary.path().join("run"),
+        privileges: crate::Privileges::Whole,
         owners: Owners::Caller,
         auth_files: Vec::new(),
         registries: vec![temporary.path().join("registries.conf")],
@@ -126,7 +127,7 @@ fn names_come_and_go() {
     assert_eq!(found(&engine, "b"), None);
     // Without a name it is still had by its id, until it is collected.
     assert_eq!(found(&engine, short), Some(image.id));
-    engine.store().collect(&Documents::default(), Wait::No).unwrap();
+    engine.store().collect(&Documents::new(&|| Ok(Vec::new())), Wait::No).unwrap();
     assert_eq!(found(&engine, short), None);
 }
 
@@ -149,14 +150,18 @@ fn collection_keeps_what_a_name_needs() {
     put(&engine, "b", &[]);
     let layers = engine.layers(&image).unwrap();
     assert_eq!(engine.all_images().unwrap().images.len(), 2);
-    let collected = engine.store().collect(&Documents::default(), Wait::No).unwrap();
+    let collected = engine.store().collect(&Documents::new(&|| Ok(Vec::new())), Wait::No).unwrap();
     assert_eq!(collected.blobs, 2);
     assert_eq!(engine.all_images().unwrap().images.len(), 1);
     assert_eq!(engine.layers(&engine.image("q.io/a:1").unwrap()).unwrap(), layers);
     engine.store().remove_reference(b"q.io/a:1").unwrap();
-    let pinned = Documents::new(vec![image.digest]);
+    let keep = || Ok(vec![image.digest]);
+    let pinned = Documents::new(&keep);
     assert_eq!(engine.store().collect(&pinned, Wait::No).unwrap().blobs, 0);
-    assert_eq!(engine.store().collect(&Documents::default(), Wait::No).unwrap().blobs, 2);
+    assert_eq!(
+        engine.store().collect(&Documents::new(&|| Ok(Vec::new())), Wait::No).unwrap().blobs,
+        2
+    );
 }
 
 #[test]
@@ -180,9 +185,10 @@ fn a_document_that_could_be_two_things_keeps_what_both_need() {
         "config": { "mediaType": "a/b", "digest": config.to_string(), "size": 1 },
         "rootfs": { "type": "layers", "diff_ids": [layer.to_string()] },
     });
-    let found = Documents::default().of_blob(&layer, json.to_string().as_bytes()).unwrap();
+    let found =
+        Documents::new(&|| Ok(Vec::new())).of_blob(&layer, json.to_string().as_bytes()).unwrap();
     assert!(found.contains(&config) && found.contains(&layer), "{found:?}");
-    assert!(Documents::default().of_blob(&layer, b"not json").unwrap().is_empty());
+    assert!(Documents::new(&|| Ok(Vec::new())).of_blob(&layer, b"not json").unwrap().is_empty());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use creel_base::hint::Hint;
 use creel_store::StoreError;
 
+use crate::containers::{ContainerError, TreesError};
 use crate::images::ImageError;
 
 /// Why a store cannot be measured, cleaned or checked.
@@ -11,6 +12,12 @@ pub enum UpkeepError {
     /// The images cannot be listed.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// A container cannot be read, so that nobody knows what it uses.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// A mount of a tree cannot be let go.
+    #[error(transparent)]
+    Trees(#[from] TreesError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -20,6 +27,8 @@ impl Hint for UpkeepError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Image(error) => error.hint(),
+            Self::Container(error) => error.hint(),
+            Self::Trees(error) => error.hint(),
             Self::Store(error) => error.hint(),
         }
     }

@@ -111,6 +111,10 @@ impl<'a> Hit<'a> {
                 let words = "has a damaged recipe, or one that leads nowhere";
                 ("layer", layer.to_string(), words, self.with_layer(layer))
             }
+            Problem::Tape(layer) => {
+                let words = "cannot be written out again: its tape is damaged";
+                ("layer", layer.to_string(), words, self.with_layer(layer))
+            }
             Problem::Reference(name) => {
                 ("reference", text(name), "leads nowhere", vec![text(name)])
             }

@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::UpkeepError;
 use crate::Engine;
+use crate::containers::{Record, Root};
 
 /// Something that keeps trees from being collected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Holder {
-    /// What it is: a container's name, or the path of a mount.
+    /// The container's name.
     pub name: String,
     /// The trees it needs.
     #[serde(serialize_with = "hex")]
@@ -27,13 +28,19 @@ pub struct Pins {
 }
 
 impl Engine {
-    /// Lists what containers and mounts use.
+    /// Lists what containers use.
     ///
     /// # Errors
     ///
-    /// [`UpkeepError`].
+    /// [`UpkeepError`], also for a container whose record cannot be read: what it uses must not go.
     pub fn pins(&self) -> Result<Pins, UpkeepError> {
-        Ok(Pins::default())
+        let (containers, mut broken) = self.containers()?.list()?;
+        if let Some(error) = broken.pop() {
+            return Err(error.into());
+        }
+        Ok(Pins {
+            holders: containers.into_iter().map(|container| holder(container.record)).collect(),
+        })
     }
 }
 
@@ -50,6 +57,15 @@ impl Pins {
         let users = self.holders.iter().filter(|holder| holder.manifest == Some(*manifest));
         users.map(|holder| holder.name.clone()).collect()
     }
+}
+
+fn holder(record: Record) -> Holder {
+    let trees = record.root.trees().to_vec();
+    let manifest = match record.root {
+        Root::Image(image) => Some(image.manifest),
+        Root::Host => None,
+    };
+    Holder { name: record.name, trees, manifest }
 }
 
 fn hex<S: serde::Serializer>(trees: &[ObjectId], serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,10 +1,14 @@
 //! Removing what nothing needs.
 
+use std::collections::HashSet;
+
+use creel_base::digest::ObjectId;
 use creel_store::{Collected, Wait};
 use serde::Serialize;
 
 use super::UpkeepError;
 use crate::Engine;
+use crate::containers::Trees;
 use crate::images::Documents;
 
 /// How much a prune may remove.
@@ -48,7 +52,8 @@ impl Engine {
         let pins = self.pins()?;
         let images = self.unneeded(scope)?;
         let names: Vec<Vec<u8>> = images.iter().map(|name| name.clone().into_bytes()).collect();
-        let documents = Documents::new(pins.digests());
+        let keep = || Ok(pins.digests());
+        let documents = Documents::new(&keep);
         let found = self.store.collectable(&documents, &names)?;
         Ok(Pruned::new(images, found))
     }
@@ -63,11 +68,28 @@ impl Engine {
         for name in &images {
             self.store.remove_reference(name.as_bytes())?;
         }
-        let documents = Documents::new(self.pins()?.digests());
+        self.release_trees()?;
         let before = self.store.usage()?.disk_bytes();
-        let done = self.store.collect(&documents, Wait::Forever)?;
+        // Asked when nothing can begin any more: a container may have been made since.
+        let keep = || Ok(self.pins()?.digests());
+        let done = self.store.collect(&Documents::new(&keep), Wait::Forever)?;
         let freed = before.saturating_sub(self.store.usage()?.disk_bytes());
         Ok(Pruned { freed_bytes: Some(freed), ..Pruned::new(images, done) })
+    }
+
+    /// Unmounts the trees that no image with a name and no container needs: what is collected must
+    /// not be mounted, as a hole under a mount reads as zeros.
+    fn release_trees(&self) -> Result<(), UpkeepError> {
+        let mut needed: HashSet<ObjectId> = HashSet::new();
+        for holder in self.pins()?.holders {
+            needed.extend(holder.trees);
+        }
+        for image in self.images()?.images {
+            // What cannot be stacked is not mounted either.
+            needed.extend(self.layers(&image).unwrap_or_default());
+        }
+        Trees::open(self.run())?.unmount(|tree| needed.contains(tree))?;
+        Ok(())
     }
 
     /// The names of the images to remove.

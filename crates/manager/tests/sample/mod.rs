@@ -83,6 +83,7 @@ pub(crate) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 fn settings(directory: &Path) -> Settings {
     Settings {
+        privileges: creel_manager::Privileges::Whole,
         store: directory.join("store"),
         run: directory.join("run"),
         owners: Owners::Caller,

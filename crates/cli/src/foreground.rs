@@ -1,0 +1,113 @@
+//! Running a container in the foreground: its image, its terminal, its end.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::process::ExitCode;
+
+use creel_base::transport::Source;
+use creel_manager::containers::options::{Choice, PullPolicy};
+use creel_manager::containers::{Base, Prepared, Running, Started, Stdio};
+use creel_manager::images::{Image, ImageError};
+use creel_manager::pull::Pull;
+use creel_manager::{Engine, Signals};
+
+use crate::attach::{self, Attached};
+use crate::commands::pull;
+use crate::failure::Failure;
+
+impl Attached for Running {
+    fn ended(&self) -> BorrowedFd<'_> {
+        Self::ended(self)
+    }
+
+    fn signal(&self, number: i32) {
+        let _ = Self::signal(self, number);
+    }
+}
+
+impl Attached for Started {
+    fn ended(&self) -> BorrowedFd<'_> {
+        Self::ended(self)
+    }
+
+    fn signal(&self, number: i32) {
+        let _ = Self::signal(self, number);
+    }
+}
+
+/// Returns what the root of a container is to be made of, pulled where that is wanted.
+pub(crate) fn image(engine: &Engine, name: &str, choice: &Choice) -> Result<Base, Failure> {
+    let in_store = |error: &ImageError| matches!(error, ImageError::NotFound { .. });
+    let found = match (name, choice.pull) {
+        ("host:", _) => return Ok(Base::Host),
+        (_, PullPolicy::Always) => return pulled(engine, name, choice),
+        _ => engine.image(name),
+    };
+    match found {
+        Err(error) if in_store(&error) && choice.pull == PullPolicy::Missing => {
+            pulled(engine, name, choice)
+        }
+        Ok(image) if !suits(&image, choice) => pulled(engine, name, choice),
+        found => Ok(Base::Image(Box::new(found?))),
+    }
+}
+
+/// Tells whether an image in the store is for the platform that was asked for.
+fn suits(image: &Image, choice: &Choice) -> bool {
+    let Some(wanted) = &choice.platform else { return true };
+    choice.pull == PullPolicy::Never
+        || image.config.platform().is_ok_and(|platform| wanted.rank(&platform).is_some())
+}
+
+fn pulled(engine: &Engine, name: &str, choice: &Choice) -> Result<Base, Failure> {
+    let source: Source = name.parse()?;
+    let options = Pull { platform: choice.platform.clone(), ..Pull::default() };
+    Ok(Base::Image(Box::new(pull::pull(engine, &source, &options, false)?)))
+}
+
+/// Starts a container, and stays until its command has ended.
+pub(crate) fn run(prepared: Prepared<'_>) -> Result<ExitCode, Failure> {
+    let interactive = prepared.interactive();
+    let signals = attach::gather_signals().map_err(|error| Failure::terminal(&error))?;
+    let stdio = if interactive { Stdio::Inherit } else { Stdio::NoInput };
+    let mut running = prepared.start(stdio).map_err(Failure::run)?;
+    let terminal = running.take_terminal();
+    let attended = attend(&running, &signals, terminal, interactive);
+    // However that ended, the container is waited for and put away.
+    let code = running.finish()?;
+    attended?;
+    Ok(exit_code(code))
+}
+
+/// Stays until a further process in a container has ended.
+pub(crate) fn run_exec(
+    mut started: Started,
+    signals: &Signals,
+    interactive: bool,
+) -> Result<ExitCode, Failure> {
+    let terminal = started.take_terminal();
+    attend(&started, signals, terminal, interactive)?;
+    Ok(exit_code(started.wait()?))
+}
+
+/// Passes on what is typed, shown and signalled. A process that cannot be attended is killed.
+fn attend(
+    process: &dyn Attached,
+    signals: &Signals,
+    terminal: Option<OwnedFd>,
+    interactive: bool,
+) -> Result<(), Failure> {
+    let attended = match terminal {
+        Some(master) => attach::relay(process, signals, master, interactive),
+        None => attach::pass_signals(process, signals),
+    };
+    attended.map_err(|error| {
+        process.signal(9);
+        Failure::terminal(&error)
+    })
+}
+
+/// The exit code of a process as one of ours.
+pub(crate) fn exit_code(code: i32) -> ExitCode {
+    // wait(2) gives eight bits, and signals are below 65.
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}

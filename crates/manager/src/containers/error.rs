@@ -1,0 +1,109 @@
+//! What goes wrong with containers.
+
+use std::path::PathBuf;
+
+use creel_base::hint::Hint;
+use creel_base::id::{NameError, RandomError};
+use creel_base::lock::LockError;
+use creel_base::path::PathError;
+
+/// Why the containers of a store cannot be listed, found, made or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    /// A file operation failed.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A lock was not taken.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// No id could be made.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// A name is none.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A file of a container does not hold what it should.
+    #[error("container file `{}` is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A container was made by a newer program.
+    #[error("container `{id}` has the form {found}, newer than the {known} known here")]
+    Newer {
+        /// The container.
+        id: String,
+        /// Its form.
+        found: u32,
+        /// The newest form known.
+        known: u32,
+    },
+    /// A record could not be written as JSON.
+    #[error("cannot write the container file `{file}`")]
+    Encode {
+        /// The file.
+        file: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// Nothing has the name or id.
+    #[error("no container is called `{text}`")]
+    NotFound {
+        /// What was looked for.
+        text: String,
+    },
+    /// Several have the beginning of an id.
+    #[error("`{text}` is the beginning of {count} container ids")]
+    Ambiguous {
+        /// What was looked for.
+        text: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// A name is taken.
+    #[error("a container called `{name}` exists already")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// A container is in use.
+    #[error("container `{name}` is running")]
+    Running {
+        /// Its name.
+        name: String,
+    },
+    /// A container is not running.
+    #[error("container `{name}` is not running: it is {state}")]
+    NotRunning {
+        /// Its name.
+        name: String,
+        /// How it stands.
+        state: &'static str,
+    },
+}
+
+impl Hint for ContainerError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Path(error) => error.hint(),
+            Self::Lock(error) => error.hint(),
+            Self::Damaged { path, .. } => {
+                let directory = path.parent().and_then(|parent| parent.file_name())?;
+                Some(format!("remove the container: `creel rm -f {}`", directory.display()))
+            }
+            Self::Newer { .. } => Some("install a newer creel".into()),
+            Self::NotFound { .. } => Some("`creel ps -a` lists all containers".into()),
+            Self::Ambiguous { .. } => Some("write more digits of the id".into()),
+            Self::NameTaken { name } => {
+                Some(format!("choose another name, or remove that one: `creel rm {name}`"))
+            }
+            Self::Running { name } => {
+                Some(format!("end it and remove it with `creel rm -f {name}`"))
+            }
+            Self::NotRunning { name, .. } => Some(format!("start it with `creel start {name}`")),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Making a container, up to the point where it could be started.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use creel_base::path::Dir;
+use creel_image::document::Execution;
+use creel_image::process::{self, Process};
+use creel_image::user::{self, User};
+use creel_runtime::lower::{self, Options as LowerOptions};
+use creel_runtime::seccomp::Filter;
+use creel_runtime::spec::Spec;
+use creel_spawn::cgroup::Cgroup;
+use creel_spawn::{Overlay, Plan, Root as PlanRoot, Stdio as PlanStdio, Upper};
+use jiff::Timestamp;
+
+use super::catalog::{Catalog, Container, Owned};
+use super::error::ContainerError;
+use super::layered;
+use super::options::{Network, Options, Seccomp};
+use super::record::{self, FORMAT, ImageRoot, Policy, Record, Root};
+use super::run_error::RunError;
+use super::spec;
+use super::trees::{Lowers, Trees};
+use crate::images::Image;
+use crate::{Engine, Privileges};
+
+/// Largest seccomp profile that is read, in bytes.
+const PROFILE_LIMIT: u64 = 4 << 20;
+
+/// What the root of a new container is made of.
+#[derive(Clone, Debug)]
+pub enum Base {
+    /// An image.
+    Image(Box<Image>),
+    /// The running system.
+    Host,
+}
+
+/// A container that is ready to be started. Dropped before, it stays as it is: created.
+pub struct Prepared<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) catalog: Catalog,
+    pub(super) owned: Owned,
+    /// What its root is stacked on, kept mounted until it has started.
+    pub(super) lowers: Lowers,
+}
+
+impl Engine {
+    /// Opens the containers of the store.
+    ///
+    /// # Errors
+    /// [`ContainerError::Path`].
+    pub fn containers(&self) -> Result<Catalog, ContainerError> {
+        Catalog::open(self.store().path(), self.run())
+    }
+
+    /// Makes a container.
+    ///
+    /// # Errors
+    /// [`RunError`]; nothing is left of it then.
+    pub fn prepare_container(
+        &self,
+        base: &Base,
+        options: &Options,
+    ) -> Result<Prepared<'_>, RunError> {
+        // From here on, until the container refers to its trees, none of them is collected.
+        let _kept = self.store().keep()?;
+        self.sweep_containers()?;
+        let catalog = self.containers()?;
+        let (root, config) = match base {
+            Base::Image(image) => (self.image_root(image)?, image.config.config.clone()),
+            Base::Host => (Root::Host, Execution::default()),
+        };
+        let lowers = Trees::open(self.run())?.lowers(self.store(), root.trees())?;
+        let process = process::process(&config, &options.process)?;
+        let user = look_up(&process.user, &lowers.paths)?;
+        let owned = {
+            let draft = catalog.begin(options.name.as_deref())?;
+            let hostname = options.hostname.clone().unwrap_or_else(|| draft.id.short());
+            let policy = policy(&process, options)?;
+            let spec = self.spec(process, &user, options, &hostname)?;
+            let (id, name, created) = (draft.id, draft.name.clone(), Timestamp::now());
+            draft.finish(Record { format: FORMAT, id, name, created, root, spec, policy })?
+        };
+        Ok(Prepared { engine: self, catalog, owned, lowers })
+    }
+
+    /// Takes an existing container to start it again, with what it has changed.
+    ///
+    /// # Errors
+    /// [`ContainerError::Running`] if it runs.
+    pub fn prepare_again(&self, container: Container) -> Result<Prepared<'_>, RunError> {
+        let catalog = self.containers()?;
+        let owned = catalog.own(container)?;
+        let trees = owned.record().root.trees();
+        let lowers = Trees::open(self.run())?.lowers(self.store(), trees)?;
+        Ok(Prepared { engine: self, catalog, owned, lowers })
+    }
+
+    fn image_root(&self, image: &Image) -> Result<Root, RunError> {
+        let name = image.names.first().map_or_else(|| image.id.to_string(), |name| name.familiar());
+        let trees = self.layers(image)?;
+        Ok(Root::Image(ImageRoot { name, id: image.id, manifest: image.digest, trees }))
+    }
+
+    fn spec(
+        &self,
+        process: Process,
+        user: &User,
+        options: &Options,
+        hostname: &str,
+    ) -> Result<Spec, RunError> {
+        Ok(spec::spec(process, user, options, hostname, self.privileges())?)
+    }
+}
+
+fn look_up(user: &str, lowers: &[PathBuf]) -> Result<User, RunError> {
+    let passwd = layered::read(lowers, "etc/passwd", user::MAX_FILE)?;
+    let group = layered::read(lowers, "etc/group", user::MAX_FILE)?;
+    Ok(user::resolve(user, &passwd, &group)?)
+}
+
+fn policy(process: &Process, options: &Options) -> Result<Policy, RunError> {
+    Ok(Policy {
+        remove: options.remove,
+        interactive: options.interactive,
+        stop_signal: process.stop_signal.number(),
+        host_network: options.network == Network::Host,
+        limited: options.limits != super::options::Limits::default(),
+        seccomp: seccomp(options)?,
+    })
+}
+
+/// The profile as it is kept: a file may change or go before the container is started again.
+fn seccomp(options: &Options) -> Result<record::Seccomp, RunError> {
+    Ok(match &options.seccomp {
+        Seccomp::Default if options.privileged => record::Seccomp::Unconfined,
+        Seccomp::Default => record::Seccomp::Default,
+        Seccomp::Unconfined => record::Seccomp::Unconfined,
+        Seccomp::Profile(path) => {
+            let failed = |source| RunError::ReadProfile { path: path.clone(), source };
+            let mut text = String::new();
+            let file = std::fs::File::open(path).map_err(failed)?;
+            let mut file = std::io::Read::take(file, PROFILE_LIMIT);
+            std::io::Read::read_to_string(&mut file, &mut text).map_err(failed)?;
+            record::Seccomp::Profile(text)
+        }
+    })
+}
+
+impl Prepared<'_> {
+    /// Tells whether standard input is to be passed on.
+    pub fn interactive(&self) -> bool {
+        self.owned.record().policy.interactive
+    }
+
+    /// Returns what the container was made of.
+    pub const fn record(&self) -> &Record {
+        self.owned.record()
+    }
+
+    /// Says step by step what starting it would do; then the container is removed.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn explain(self) -> Result<String, RunError> {
+        let spec = self.owned.record().spec.clone();
+        let plan = self.plan(&spec, PlanStdio::Inherit, None)?;
+        let explained = plan.to_string();
+        self.catalog.remove(self.owned)?;
+        Ok(explained)
+    }
+
+    /// Lowers the specification as it is now.
+    pub(super) fn plan(
+        &self,
+        spec: &Spec,
+        stdio: PlanStdio,
+        cgroup: Option<Arc<Cgroup>>,
+    ) -> Result<Plan, RunError> {
+        let privileges = self.engine.privileges();
+        let record = self.owned.record();
+        let options = LowerOptions {
+            root: Some(PlanRoot::Overlay(self.overlay()?)),
+            stdio,
+            cgroup,
+            seccomp: filter(record)?,
+            in_user_namespace: privileges != Privileges::Whole,
+            setgroups_denied: privileges == Privileges::Namespace { setgroups_denied: true },
+            ..LowerOptions::default()
+        };
+        Ok(lower::lower(spec, &options)?)
+    }
+
+    /// The stack that becomes the root.
+    fn overlay(&self) -> Result<Overlay, RunError> {
+        let dir = &self.owned.container.dir;
+        super::upper::make(dir, &self.lowers.paths)?;
+        let upper = Upper {
+            upper: dir.path().join("upper"),
+            work: dir.path().join("work"),
+            // Nobody wants the changes of a container that goes with its process.
+            volatile: self.owned.record().policy.remove,
+        };
+        let lowers = self.lowers.paths.iter().rev().cloned().collect();
+        let mut overlay = Overlay::new(lowers, Some(upper));
+        overlay.user_xattrs = self.engine.privileges() != Privileges::Whole;
+        Ok(overlay)
+    }
+
+    /// The directory of what only this run needs.
+    pub(super) fn run_dir(&self) -> Result<Dir, RunError> {
+        Ok(self.catalog.run_dir(&self.owned)?)
+    }
+}
+
+pub(super) fn filter(record: &Record) -> Result<Filter, RunError> {
+    match &record.policy.seccomp {
+        record::Seccomp::Default => Ok(Filter::Default),
+        record::Seccomp::Unconfined => Ok(Filter::Unconfined),
+        record::Seccomp::Profile(text) => Filter::parse(text)
+            .map_err(|source| RunError::Profile { name: record.name.clone(), source }),
+    }
+}

@@ -1,0 +1,183 @@
+//! What is written down of a container, and how it stands.
+
+use std::fmt;
+
+use creel_base::digest::{Digest, ObjectId};
+use creel_base::id::Id;
+use creel_runtime::container::Identity;
+use creel_runtime::spec::Spec;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The form of `container.json`.
+pub(super) const FORMAT: u32 = 1;
+
+/// What a container was made of: written once, when it is created.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// The version of this form: 1.
+    pub(super) format: u32,
+    /// The container's id.
+    #[serde(with = "super::text")]
+    pub id: Id,
+    /// Its name: given by a person, or made up.
+    pub name: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// What its root is made of.
+    pub root: Root,
+    /// How it is run.
+    pub spec: Spec,
+    /// What runs it does beyond the specification.
+    pub policy: Policy,
+}
+
+/// What the root of a container is made of, below its own changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Root {
+    /// The layers of an image.
+    Image(ImageRoot),
+    /// The root of the running system.
+    Host,
+}
+
+/// An image as the root of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRoot {
+    /// What the image was called when the container was created.
+    pub name: String,
+    /// The digest of its configuration.
+    #[serde(with = "super::text")]
+    pub id: Digest,
+    /// The digest of its manifest.
+    #[serde(with = "super::text")]
+    pub manifest: Digest,
+    /// The trees that are stacked, lowest first, in hexadecimal.
+    #[serde(with = "super::text::list")]
+    pub trees: Vec<ObjectId>,
+}
+
+/// What a run does beyond the specification.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The container goes when its process has ended.
+    pub remove: bool,
+    /// Standard input is passed on.
+    pub interactive: bool,
+    /// The number of the signal that asks the process to end.
+    pub stop_signal: u8,
+    /// The host's network is used.
+    pub host_network: bool,
+    /// A limit was asked for: without a control group the container must not run.
+    pub limited: bool,
+    /// The system calls that are let through.
+    pub seccomp: Seccomp,
+}
+
+/// The filter of system calls of a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Seccomp {
+    /// The built-in one.
+    #[default]
+    Default,
+    /// None.
+    Unconfined,
+    /// A profile, as its file had it when the container was made.
+    Profile(String),
+}
+
+/// How a run ended: written before the container's lock is let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// The exit code, or 128 plus the signal.
+    pub code: i32,
+    /// When the process was started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+}
+
+/// The process of a running container: written once it runs, gone with a restart of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its process id, as seen by whoever started it.
+    pub pid: i32,
+    /// When the kernel started it, in clock ticks since boot: tells it from a later process with
+    /// the same id.
+    pub start_time: u64,
+    /// When it was started.
+    pub started: Timestamp,
+}
+
+impl Process {
+    /// What identifies it to the runtime.
+    pub(super) const fn identity(&self) -> Identity {
+        Identity { pid: self.pid, start_time: self.start_time }
+    }
+
+    /// Tells whether it is still there.
+    pub(super) fn is_alive(&self) -> bool {
+        Identity::of(self.pid).is_ok_and(|found| found == self.identity())
+    }
+}
+
+/// How a container stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It has not been started.
+    Created,
+    /// Its process runs.
+    Running(Process),
+    /// Its process is being started or has just ended; whoever does that holds the lock.
+    Busy,
+    /// Its process has ended.
+    Exited(Exit),
+    /// Whoever ran it was killed, so that nobody knows the exit code.
+    Lost,
+}
+
+impl State {
+    /// Returns the word that other tools use for it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running(_) => "running",
+            Self::Busy => "busy",
+            Self::Exited(_) => "exited",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Tells whether its files are in use.
+    pub const fn is_active(&self) -> bool {
+        matches!(self, Self::Running(_) | Self::Busy)
+    }
+}
+
+impl Record {
+    /// Returns the command that the container runs.
+    pub fn command(&self) -> &[String] {
+        self.spec.process.as_ref().map_or(&[], |process| &process.args)
+    }
+}
+
+impl fmt::Display for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(image) => f.write_str(&image.name),
+            Self::Host => f.write_str("host:"),
+        }
+    }
+}
+
+impl Root {
+    /// Returns the trees below the container's own changes.
+    pub fn trees(&self) -> &[ObjectId] {
+        match self {
+            Self::Image(image) => &image.trees,
+            Self::Host => &[],
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Removing containers, and what those that were killed have left.
+
+use std::time::{Duration, Instant};
+
+use creel_runtime::container;
+use creel_spawn::Namespace;
+
+use jiff::Timestamp;
+
+use super::catalog::{Catalog, Container, Owned};
+use super::cgroups;
+use super::error::ContainerError;
+use super::record::{Exit, State};
+use super::run_error::RunError;
+use crate::Engine;
+
+/// How long a killed container may take to be put away by whoever runs it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// 128 plus SIGKILL.
+const KILLED: i32 = 137;
+
+/// How far a removal goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// Only what does not run.
+    Stopped,
+    /// What runs is killed, and what is damaged goes.
+    Forced,
+}
+
+impl Engine {
+    /// Removes a container by its name or id, with all it has changed. Returns its name.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn remove_container(&self, text: &str, how: Removal) -> Result<String, RunError> {
+        let catalog = self.containers()?;
+        let container = match catalog.find(text) {
+            Err(ContainerError::Damaged { .. }) if how == Removal::Forced => {
+                return Ok(catalog.remove_damaged(text)?);
+            }
+            found => found?,
+        };
+        let name = container.record.name.clone();
+        if how == Removal::Forced {
+            kill(&catalog, &container)?;
+            match own_in_time(&catalog, container)? {
+                Some(owned) => self.put_away(&catalog, owned)?,
+                // Whoever ran it has removed it.
+                None => return Ok(name),
+            }
+        } else {
+            let owned = catalog.own(container)?;
+            self.put_away(&catalog, owned)?;
+        }
+        Ok(name)
+    }
+
+    /// Removes a container's group and files.
+    fn put_away(&self, catalog: &Catalog, owned: Owned) -> Result<(), RunError> {
+        if let Some(cgroup) = cgroups::existing(owned.record())? {
+            cgroup.kill()?;
+            cgroup.remove()?;
+        }
+        Ok(catalog.remove(owned)?)
+    }
+
+    /// Puts away what runs of which the process was killed have left: a container's process is
+    /// ended, and the container goes if it was to go with it. Returns the names of the containers.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn sweep_containers(&self) -> Result<Vec<String>, RunError> {
+        let catalog = self.containers()?;
+        let mut swept = Vec::new();
+        for container in catalog.crashed()? {
+            let name = container.record.name.clone();
+            match catalog.own(container) {
+                Ok(owned) => self.put_away_crashed(&catalog, owned)?,
+                // Somebody else sees to it.
+                Err(ContainerError::Running { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            swept.push(name);
+        }
+        Ok(swept)
+    }
+
+    fn put_away_crashed(&self, catalog: &Catalog, owned: Owned) -> Result<(), RunError> {
+        let process = catalog.process(&owned.container)?;
+        kill_process(catalog, &owned.container)?;
+        if owned.record().policy.remove {
+            return self.put_away(catalog, owned);
+        }
+        if let Some(cgroup) = cgroups::existing(owned.record())? {
+            cgroup.kill()?;
+            cgroup.remove()?;
+        }
+        let ended = Timestamp::now();
+        let started = process.map_or(ended, |process| process.started);
+        catalog.end(&owned, &Exit { code: KILLED, started, ended })?;
+        Ok(())
+    }
+}
+
+/// Kills a container if it runs.
+fn kill(catalog: &Catalog, container: &Container) -> Result<(), RunError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match catalog.state(container)? {
+            // It is just being started, or put away.
+            State::Busy if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            State::Busy => {
+                return Err(ContainerError::Running { name: container.record.name.clone() }.into());
+            }
+            _ => return kill_process(catalog, container),
+        }
+    }
+}
+
+fn kill_process(catalog: &Catalog, container: &Container) -> Result<(), RunError> {
+    let Some(process) = catalog.process(container)? else { return Ok(()) };
+    let opened = container::Container::open(process.identity(), vec![Namespace::Pid], false, None);
+    match opened.and_then(|container| container.kill()) {
+        Ok(()) | Err(container::ContainerError::NotRunning) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes the lock once whoever ran the container has let it go; `None` where the container has gone
+/// with it.
+fn own_in_time(catalog: &Catalog, container: Container) -> Result<Option<Owned>, RunError> {
+    let id = container.record.id.to_string();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found = match catalog.find(&id) {
+            Err(ContainerError::NotFound { .. }) => return Ok(None),
+            found => found?,
+        };
+        match catalog.own(found) {
+            Err(ContainerError::Running { .. }) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            owned => return Ok(Some(owned?)),
+        }
+    }
+}

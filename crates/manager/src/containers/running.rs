@@ -1,0 +1,157 @@
+//! A container that runs in the foreground: its start, and its end.
+
+use std::fs::OpenOptions;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use creel_base::path::Dir;
+use creel_runtime::container::{Identity, Running as Child};
+use creel_runtime::spec::Spec;
+use creel_spawn::Stdio as PlanStdio;
+use creel_spawn::cgroup::Cgroup;
+use jiff::Timestamp;
+
+use super::catalog::{Catalog, Owned};
+use super::cgroups;
+use super::etc::{self, Names};
+use super::prepare::Prepared;
+use super::record::{Exit, Process};
+use super::run_error::RunError;
+use super::volume;
+
+/// What a process has for standard input, output and error where it has no terminal of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stdio {
+    /// Those of this process.
+    Inherit,
+    /// Those of this process, but an empty input.
+    NoInput,
+}
+
+/// A running container, whose lock this process holds.
+#[derive(Debug)]
+pub struct Running {
+    catalog: Catalog,
+    owned: Owned,
+    child: Child,
+    cgroup: Option<Arc<Cgroup>>,
+    started: Timestamp,
+}
+
+impl Prepared<'_> {
+    /// Starts the process. When that fails, a container that was to go with its process goes.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn start(self, stdio: Stdio) -> Result<Running, RunError> {
+        let mut cgroup = None;
+        match self.spawn(stdio, &mut cgroup) {
+            Ok((child, started)) => {
+                let Prepared { catalog, owned, .. } = self;
+                Ok(Running { catalog, owned, child, cgroup, started })
+            }
+            Err(error) => {
+                if let Some(cgroup) = cgroup {
+                    // The reason of the failure says more than what the clean-up runs into.
+                    let _ = cgroup.remove();
+                }
+                if self.owned.record().policy.remove {
+                    let _ = self.catalog.remove(self.owned);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn spawn(
+        &self,
+        stdio: Stdio,
+        cgroup: &mut Option<Arc<Cgroup>>,
+    ) -> Result<(Child, Timestamp), RunError> {
+        let record = self.owned.record();
+        let run = self.run_dir()?;
+        let mut spec = record.spec.clone();
+        volume::check_sources(&spec)?;
+        let names = if record.policy.host_network { Names::Host } else { Names::Own };
+        let hostname = spec.hostname.clone().unwrap_or_default();
+        add_unless_taken(&mut spec, etc::prepare(&run, &hostname, names)?);
+        *cgroup = cgroups::make(record)?.map(Arc::new);
+        let plan = self.plan(&spec, descriptors(stdio)?, cgroup.clone())?;
+        let child = Child::start(&plan)?;
+        let started = Timestamp::now();
+        if let Err(error) = self.write_down(&run, &child, started) {
+            // Nobody could find the process: it must not stay.
+            let _ = child.signal(9);
+            let _ = child.wait();
+            return Err(error);
+        }
+        Ok((child, started))
+    }
+
+    fn write_down(&self, run: &Dir, child: &Child, started: Timestamp) -> Result<(), RunError> {
+        // A process that has ended already is found by nobody, and needs not to be.
+        let Ok(Identity { pid, start_time }) = Identity::of(child.pid()) else { return Ok(()) };
+        Ok(self.owned.started(run, &Process { pid, start_time, started })?)
+    }
+}
+
+/// A person's own mounts win over those every container gets.
+fn add_unless_taken(spec: &mut Spec, mounts: Vec<creel_runtime::spec::Mount>) {
+    let taken = |target: &str| spec.mounts.iter().any(|mount| mount.destination == target);
+    let fresh: Vec<_> = mounts.into_iter().filter(|mount| !taken(&mount.destination)).collect();
+    spec.mounts.extend(fresh);
+}
+
+pub(super) fn descriptors(stdio: Stdio) -> Result<PlanStdio, RunError> {
+    if stdio == Stdio::Inherit {
+        return Ok(PlanStdio::Inherit);
+    }
+    let null = OpenOptions::new().read(true).open("/dev/null").map_err(RunError::Null)?;
+    let own = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(Arc::new).map_err(RunError::Null);
+    Ok(PlanStdio::Descriptors(vec![
+        Arc::new(null.into()),
+        own(rustix::stdio::stdout())?,
+        own(rustix::stdio::stderr())?,
+    ]))
+}
+
+impl Running {
+    /// Returns a descriptor that becomes readable when the process has ended.
+    pub fn ended(&self) -> BorrowedFd<'_> {
+        self.child.pidfd()
+    }
+
+    /// Sends a signal to the process.
+    ///
+    /// # Errors
+    /// [`RunError::Runtime`] if it has ended.
+    pub fn signal(&self, number: i32) -> Result<(), RunError> {
+        Ok(self.child.signal(number)?)
+    }
+
+    /// Takes the master of the container's terminal, if it has one.
+    pub fn take_terminal(&mut self) -> Option<OwnedFd> {
+        self.child.take_terminal()
+    }
+
+    /// Waits for the end of the process and puts away what belonged to the run; all of the
+    /// container, if it was to go. Returns the exit code, or 128 plus the signal.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn finish(self) -> Result<i32, RunError> {
+        let code = self.child.wait()?;
+        if let Some(cgroup) = &self.cgroup {
+            // Without PID 1 the kernel has killed all others; what joined from outside is left.
+            cgroup.kill()?;
+            cgroup.remove()?;
+        }
+        if self.owned.record().policy.remove {
+            self.catalog.remove(self.owned)?;
+        } else {
+            let exit = Exit { code, started: self.started, ended: Timestamp::now() };
+            self.catalog.end(&self.owned, &exit)?;
+        }
+        Ok(code)
+    }
+}
