@@ -11,7 +11,7 @@ use crate::device::{lower_bound_device, lower_node, open_dev, single_name};
 use crate::error::SpawnError;
 use crate::mount::{READ_ONLY, lower_connected, lower_mount, target_parts};
 use crate::parent;
-use crate::plan::{Namespace, Plan, Process, Stdio};
+use crate::plan::{IdMap, Namespace, Plan, Process, Stdio};
 use crate::process::lower_process;
 use crate::root::lower_root;
 
@@ -89,6 +89,7 @@ impl Plan {
     pub(crate) fn lower(&self) -> Result<Steps, SpawnError> {
         let mut steps = Steps::new();
         steps.add("wait for the parent", Op::WaitForParent);
+        self.lower_identity(&mut steps);
         steps.add("forbid inspection", Op::NotDumpable);
         steps.add("clear the mask", Op::Umask(0));
         if self.cgroup.is_some() && self.namespaces.contains(&Namespace::Cgroup) {
@@ -104,6 +105,21 @@ impl Plan {
         }
         lower_process(&self.process, &mut steps, slave, self.denies_setgroups())?;
         Ok(steps)
+    }
+
+    /// In a new user namespace the process has the caller's ids until it takes others, and those may
+    /// be none of the namespace's: what it makes could then belong to nobody.
+    fn lower_identity(&self, steps: &mut Steps) {
+        let has_root = |maps: &[IdMap]| maps.iter().any(|map| map.inside == 0);
+        if !self.namespaces.contains(&Namespace::User) {
+            return;
+        }
+        if has_root(&self.gids) {
+            steps.add("become the root group", Op::Group(0));
+        }
+        if has_root(&self.uids) {
+            steps.add("become root", Op::User(0));
+        }
     }
 
     /// Returns the slot of the terminal, if there is one.

@@ -120,6 +120,20 @@ pub fn detached(path: &std::path::Path, attributes: u32) -> std::io::Result<Owne
     creel_sys::mount::clone_detached(&path, attributes.into())
 }
 
+/// Clones a directory of the host as [`detached`] does, with the ids of its files mapped as in a user
+/// namespace (see [`crate::userns::namespace`]): what id 0 owns on disk belongs to root in there.
+///
+/// # Errors
+/// Fails as [`detached`] does, and with `EINVAL` on a file system that cannot be idmapped.
+pub fn idmapped(
+    path: &std::path::Path,
+    attributes: u32,
+    userns: std::os::fd::BorrowedFd<'_>,
+) -> std::io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_encoded_bytes())?;
+    creel_sys::mount::clone_idmapped(&path, attributes.into(), userns)
+}
+
 /// Opens and clones those that stay connected with the host, before its mounts become private;
 /// returns their slots by index.
 pub(crate) fn lower_connected(

@@ -2,10 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use creel_spawn::{Capabilities, Mount, Namespace, Overlay, Plan, Process, Root, Source, Upper};
+use creel_spawn::userns::{self, IdMaps};
+use creel_spawn::{
+    Capabilities, IdMap, Mount, Namespace, Overlay, Plan, Process, Root, Source, Upper, mount,
+};
 
 /// A file system that can hold an upper directory wherever the test runs, and is gone with it.
 struct Scratch(tempfile::TempDir);
@@ -154,4 +158,34 @@ fn privileged_devices_of_an_image_do_not_work() {
         };
         assert_eq!(code(&plan), 0);
     }
+}
+
+#[test]
+fn privileged_idmapped_layers_belong_to_the_containers_root() {
+    let scratch = Scratch::new();
+    let lowers = layers(&scratch, 3);
+    let map = IdMap { inside: 0, outside: 500_000, count: 65_536 };
+    let maps = IdMaps { uids: vec![map], gids: vec![map] };
+    let namespace = userns::namespace(&maps).unwrap();
+    let idmapped = |path: &PathBuf| {
+        std::sync::Arc::new(mount::idmapped(path, mount::READ_ONLY, namespace.as_fd()).unwrap())
+    };
+    let [upper, work] = ["upper", "work"].map(|name| scratch.dir(name));
+    for path in [&upper, &work] {
+        std::os::unix::fs::chown(path, Some(500_000), Some(500_000)).unwrap();
+    }
+    let top = Upper { upper: upper.clone(), work, volatile: false };
+    let mut overlay = Overlay::new(Vec::new(), Some(top));
+    overlay.mounts = lowers.iter().map(idmapped).collect();
+    overlay.user_xattrs = true;
+    let script = "[ -O /old/file ] && [ -O /from-1 ] && echo new > /old/file && echo > /made";
+    let mut plan = plan(Root::Overlay(overlay), script);
+    plan.namespaces.push(Namespace::User);
+    (plan.uids, plan.gids) = (maps.uids, maps.gids);
+    assert_eq!(code(&plan), 0);
+    use std::os::unix::fs::MetadataExt as _;
+    for name in ["made", "old/file"] {
+        assert_eq!(fs::metadata(upper.join(name)).unwrap().uid(), 500_000, "{name}");
+    }
+    assert_eq!(fs::read_to_string(lowers[2].join("old/file")).unwrap(), "base");
 }

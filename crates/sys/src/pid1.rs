@@ -21,12 +21,15 @@ const SET_SIZE: usize = 8;
 
 /// The argument vector of this program or the rest of it, ended by a null pointer.
 ///
-/// It proves that the process has one thread and that no descriptor above 2 has an owner.
+/// It proves that the process has one thread and, unless it says otherwise, that no descriptor above 2
+/// has an owner.
 #[derive(Clone, Copy, Debug)]
 pub struct ArgVec<'a> {
     /// Never empty; the last element is null, all others point to strings that live for `'a`.
     pointers: &'a [*const c_char],
     strings: PhantomData<&'a CStr>,
+    /// Whether some descriptor above 2 may have an owner, contrary to the above.
+    owned: bool,
 }
 
 impl<'a> ArgVec<'a> {
@@ -42,7 +45,23 @@ impl<'a> ArgVec<'a> {
         let count = usize::try_from(argc).unwrap_or(0);
         // SAFETY: the caller promises `argc` pointers and the null pointer behind them.
         let pointers = unsafe { core::slice::from_raw_parts(argv, count + 1) };
-        Self { pointers, strings: PhantomData }
+        Self { pointers, strings: PhantomData, owned: false }
+    }
+
+    /// Makes a vector of strings in a program that is more than an init. `room` must hold one
+    /// pointer more than there are strings.
+    ///
+    /// Returns `None` if it does not, or if this process has not exactly one thread, going by
+    /// `/proc` (each thread is a directory of `/proc/self/task`).
+    #[must_use]
+    pub fn from_strings(strings: &'a [&'a CStr], room: &'a mut [*const c_char]) -> Option<Self> {
+        if room.len() != strings.len() + 1 || !has_one_thread() {
+            return None;
+        }
+        let (last, places) = room.split_last_mut()?;
+        places.iter_mut().zip(strings).for_each(|(place, string)| *place = string.as_ptr());
+        *last = core::ptr::null();
+        Some(Self { pointers: room, strings: PhantomData, owned: true })
     }
 
     /// The first argument, if there is one.
@@ -176,8 +195,34 @@ pub fn become_subreaper() {
     }
 }
 
+/// Going by `/proc`, without which the answer is no.
+fn has_one_thread() -> bool {
+    // SAFETY: the path is a string and stat is plain integers, for which zero is valid.
+    unsafe {
+        let mut stat: libc::stat = core::mem::zeroed();
+        libc::stat(c"/proc/self/task".as_ptr(), &raw mut stat) == 0 && stat.st_nlink == 3
+    }
+}
+
+/// The descriptors that are looked at where some have owners.
+const MOST_INHERITED: c_int = 1024;
+
 /// Closes all but the standard streams, which an init would hold open for its whole life.
-pub fn close_others(_: ArgVec<'_>) {
+///
+/// Where some descriptors have owners, those stay that are closed on execution: Rust opens no others,
+/// so what is left was inherited, and nobody here owns it.
+pub fn close_others(argv: ArgVec<'_>) {
+    if argv.owned {
+        for fd in 3..MOST_INHERITED {
+            // SAFETY: takes integers; see above for why nobody owns the descriptor.
+            unsafe {
+                if libc::fcntl(fd, libc::F_GETFD) == 0 {
+                    libc::close(fd);
+                }
+            }
+        }
+        return;
+    }
     // SAFETY: by the argument's invariant no descriptor above 2 has an owner.
     unsafe { libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, 0_u32) };
 }

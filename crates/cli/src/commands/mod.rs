@@ -10,6 +10,7 @@ mod fsck;
 mod history;
 mod images;
 mod import;
+mod init;
 mod inspect;
 mod prune;
 mod ps;
@@ -50,6 +51,7 @@ enum Command {
     History(history::Args),
     Images(images::Args),
     Import(import::Args),
+    Init(init::Args),
     Inspect(inspect::Args),
     Prune(prune::Args),
     Pull(pull::Args),
@@ -75,6 +77,7 @@ impl Cli {
             Command::History(args) => history::run(&args, &self.globals),
             Command::Images(args) => images::run(&args, &self.globals),
             Command::Import(args) => import::run(&args, &self.globals),
+            Command::Init(args) => init::run(&args),
             Command::Inspect(args) => inspect::run(&args, &self.globals),
             Command::Prune(args) => prune::run(&args, &self.globals),
             Command::Pull(args) => pull::run(&args, &self.globals),

@@ -6,13 +6,14 @@ mod subordinate;
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use creel_base::hint::Hint;
-use creel_sys::program::Failure;
+use creel_sys::program::{Failure, Op, Program};
 use creel_sys::userns::unshare_with_mounts;
 
-use crate::plan::{IdMap, MapWriter};
+use crate::plan::{IdMap, MapWriter, Namespace};
 pub use subordinate::{Ranges, Subordinate, ranges, subordinate};
 
 /// The user and group ids of a user namespace.
@@ -196,6 +197,29 @@ pub fn enter(maps: &IdMaps, writer: &MapWriter) -> Result<(), UsernsError> {
             user.and(group)
         }
     }
+}
+
+/// Makes a user namespace with these ids that no process is in, for idmapped mounts; this process
+/// must be privileged over the ids.
+///
+/// # Errors
+/// Fails if the namespace cannot be made or a map is refused.
+pub fn namespace(maps: &IdMaps) -> Result<OwnedFd, UsernsError> {
+    let mut program = Program::default();
+    // It ends once the namespace is open: nothing follows.
+    program.push(Op::WaitForParent);
+    let mut made = None;
+    let opened = |pid| {
+        let path = |name: &str| format!("/proc/{pid}/{name}");
+        fs::write(path("uid_map"), crate::parent::map_text(&maps.uids))?;
+        fs::write(path("gid_map"), crate::parent::map_text(&maps.gids))?;
+        made = Some(fs::File::open(path("ns/user"))?.into());
+        Ok(())
+    };
+    let started = program.start(Namespace::User as u64, None, opened);
+    let running = started.map_err(|failure| UsernsError::Unshare(source_of(failure)))?;
+    running.wait().map_err(UsernsError::Unshare)?;
+    made.ok_or_else(|| UsernsError::Unshare(io::ErrorKind::NotFound.into()))
 }
 
 fn write_maps(maps: &IdMaps) -> Result<(), UsernsError> {

@@ -1,0 +1,117 @@
+//! Attacks of a container on the host, each named after what was found in other runtimes; needs
+//! root and a static `/bin/busybox`.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use common::{code, options, root, spec};
+use creel_runtime::lower::lower;
+use creel_spawn::Root;
+
+/// CVE-2019-5736: a process of the container opens `/proc/PID/exe` of one that joins, keeps it open
+/// and writes once it can. With every capability nothing but the read-only mount is in the way.
+#[test]
+fn privileged_cve_2019_5736_the_program_stays_intact() {
+    let root = root();
+    let test = std::env::current_exe().unwrap();
+    let example = test.parent().unwrap().parent().unwrap().join("examples/protected");
+    let program = root.path().join("runtime");
+    fs::copy(example, &program).unwrap();
+    let before = fs::read(&program).unwrap();
+    let script = "while :; do for p in /proc/[2-9]* /proc/[1-9][0-9]*; do \
+        case $(readlink $p/exe) in */busybox|'') ;; *) \
+        (exec 9<$p/exe && echo > /seen; while :; do echo evil > /proc/self/fd/9 && echo > /won; \
+        sleep 1; done) 2>/dev/null & ;; esac; done; done";
+    let done = Command::new(&program).arg(root.path()).args(["300", script]).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    assert!(!root.path().join("won").exists());
+    assert!(fs::read(&program).unwrap() == before, "the program was overwritten");
+}
+
+/// The same with a script whose interpreter is the runtime, and with the mounted program of `--init`.
+#[test]
+fn privileged_cve_2019_5736_no_way_through_the_interpreter_or_the_init() {
+    let root = root();
+    let test = std::env::current_exe().unwrap();
+    let example = test.parent().unwrap().parent().unwrap().join("examples/protected");
+    let program = root.path().join("runtime");
+    fs::copy(example, &program).unwrap();
+    let before = fs::read(&program).unwrap();
+    let script =
+        "[ -x /dev/init ] && ! (echo evil > /dev/init) 2>/dev/null && echo > /tried; sleep 9";
+    let done = Command::new(&program).arg(root.path()).args(["20", script]).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    assert!(root.path().join("tried").exists());
+    assert!(fs::read(&program).unwrap() == before, "the program was overwritten");
+}
+
+/// CVE-2019-19921 and its kin, CVE-2026-41579: links where file systems and nodes go.
+#[test]
+fn privileged_links_for_proc_sys_and_dev_are_refused() {
+    for name in ["proc", "sys", "dev"] {
+        let (root, host) = (root(), tempfile::tempdir().unwrap());
+        symlink(host.path(), root.path().join(name)).unwrap();
+        let inside = tempfile::tempdir_in(root.path()).unwrap();
+        for target in [host.path(), inside.path()] {
+            let link = root.path().join(name);
+            let _ = fs::remove_file(&link);
+            symlink(Path::new("/").join(target.file_name().unwrap()), &link).unwrap();
+            let refused = lower(&spec("exit 0"), &options(&root)).unwrap().spawn();
+            assert!(refused.is_err(), "{name}");
+        }
+        assert_eq!(fs::read_dir(host.path()).unwrap().count(), 0);
+    }
+}
+
+/// CVE-2024-21626: a working directory that leads out through a descriptor.
+#[test]
+fn privileged_cve_2024_21626_no_descriptor_leads_out() {
+    let root = root();
+    let leaked = fs::File::open("/").unwrap();
+    rustix::io::fcntl_setfd(&leaked, rustix::io::FdFlags::empty()).unwrap();
+    for number in 3..40 {
+        let mut spec = spec("ls /etc/passwd");
+        spec.process.as_mut().unwrap().cwd = format!("/proc/self/fd/{number}");
+        let started = lower(&spec, &options(&root)).unwrap().spawn();
+        assert!(started.is_err() || started.unwrap().wait().unwrap() != 0, "{number}");
+    }
+    let script = "[ $(ls /proc/self/fd | wc -l) = 4 ]";
+    assert_eq!(code(&spec(script), &options(&root)), 0);
+}
+
+/// CVE-2025-31133: an image's own `/dev/null` is never what paths are masked with.
+#[test]
+fn privileged_cve_2025_31133_masks_are_not_the_images() {
+    let root = root();
+    fs::create_dir_all(root.path().join("dev")).unwrap();
+    symlink("/proc/sys/kernel/core_pattern", root.path().join("dev/null")).unwrap();
+    let mut spec = spec("[ -z \"$(cat /proc/keys)\" ] && ! (echo x > /proc/kcore) 2>/dev/null");
+    // Without an own `/dev` the image's is in its place.
+    spec.mounts.retain(|mount| !mount.destination.starts_with("/dev"));
+    let before = fs::read("/proc/sys/kernel/core_pattern").unwrap();
+    code(&spec, &options(&root));
+    assert_eq!(fs::read("/proc/sys/kernel/core_pattern").unwrap(), before);
+}
+
+/// A failed start leaves nothing: no process, no mount, no descriptor.
+#[test]
+fn privileged_a_failed_start_leaves_nothing() {
+    let root = root();
+    let open = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let mounts = || fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count();
+    let before = (open(), mounts());
+    for cwd in ["/bin/sh/x", "/proc/none"] {
+        let mut spec = spec("exit 0");
+        spec.process.as_mut().unwrap().cwd = cwd.into();
+        assert!(lower(&spec, &options(&root)).unwrap().spawn().is_err(), "{cwd}");
+    }
+    let mut options = options(&root);
+    options.root = Some(Root::directory("/does/not/exist"));
+    assert!(lower(&spec("exit 0"), &options).unwrap().spawn().is_err());
+    assert_eq!((open(), mounts()), before);
+}
