@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use creel_testkit::{docker_registry, peers as kit};
+use creel_testkit::{docker_registry, image, peers as kit};
 
 use crate::run::{cargo, is_root, repository, run, target_directory};
-use crate::{arrows, peers, tools};
+use crate::{arrows, debian, interrupt, peers, tools};
 
 /// Tests that need root have this in their module, file or function name.
 const PRIVILEGED: &str = "test(/privileged/) | binary(/privileged/)";
@@ -52,7 +52,10 @@ impl Tier {
             Self::Root => nextest(&format!("({PRIVILEGED}) - ({PEERS})"), &mut cargo()),
             Self::Peers => {
                 let root = peers::ready()?;
-                nextest(&format!("({PRIVILEGED}) & ({PEERS})"), cargo().env(kit::ROOT, root))
+                let images = debian::prepare_demo()?;
+                let mut cargo = cargo();
+                cargo.env(kit::ROOT, root).env(image::REAL, images);
+                nextest(&format!("({PRIVILEGED}) & ({PEERS})"), &mut cargo)
             }
             Self::Fuzz => replay_seeds(),
         }
@@ -71,7 +74,11 @@ pub(crate) fn tiers(args: &Args) -> anyhow::Result<()> {
         );
     }
     tools::install_all()?;
-    let ended: Vec<_> = tiers.into_iter().map(timed).collect();
+    let mut ended = Vec::new();
+    for tier in tiers {
+        interrupt::check()?;
+        ended.push(timed(tier));
+    }
     println!();
     for (tier, time, result) in &ended {
         let words = result.as_ref().map_or_else(|e| format!("failed: {e:#}"), |()| "passed".into());

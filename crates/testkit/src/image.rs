@@ -10,6 +10,22 @@ use creel_base::digest::{Algorithm, Digest, Hasher};
 use creel_codec::compress::{Compression, Encoder};
 use serde_json::{Value, json};
 
+/// Environment variable with the directory of the real images that `./x image` has made.
+pub const REAL: &str = "CREEL_IMAGES";
+
+/// Returns the layout of a real image, which has one image of the same name.
+///
+/// # Errors
+///
+/// When it is not said where they are: a test that needs one cannot be passed without.
+pub fn real(name: &str) -> io::Result<PathBuf> {
+    let directory = std::env::var_os(REAL).ok_or_else(|| {
+        let words = "run it by `./x test --tier peers`, or make the image by `./x image` and set";
+        io::Error::other(format!("this test needs a real image: {words} {REAL}"))
+    })?;
+    Ok(PathBuf::from(directory).join(name))
+}
+
 /// An archive of a layer.
 #[derive(Clone, Debug)]
 enum Archive {

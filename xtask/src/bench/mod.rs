@@ -98,7 +98,7 @@ fn outside(args: &Args) -> anyhow::Result<()> {
         put(&built.join(program), &programs.join(program))?;
     }
     put(&env::current_exe()?, &programs.join("xtask"))?;
-    debian::prepare_all(&target_directory().join("images"))?;
+    debian::prepare_all()?;
     let session = Peers::new(root).enter(&[&repository(), &target_directory()])?;
     let mut command = session.command(&[programs.join("xtask")]);
     command.arg("bench").args(&args.workloads);

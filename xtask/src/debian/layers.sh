@@ -13,6 +13,11 @@ names() {
     -prune -o "$@" -print) | sort
 }
 
+# Adds the directories above each name, which layers usually carry along.
+with_parents() {
+  awk '{ print; while (sub("/[^/]*$", "") && $0 != "") print }' | sort -u
+}
+
 pack() {
   tar --create --file "$1" --directory "$root" --format=pax --numeric-owner --no-recursion \
     --pax-option=delete=atime,delete=ctime --xattrs --xattrs-include=security.capability \
@@ -46,7 +51,7 @@ for packages in "$@"; do
       chroot "$root" apt-get -qq install -y --no-install-recommends --no-download $packages
   } > "$out/apt.log" 2>&1 || { cat "$out/apt.log" >&2; exit 1; }
   names > "$out/names.new"
-  names -cnewer "$out/stamp" > "$out/packed"
+  names -cnewer "$out/stamp" | with_parents > "$out/packed"
   pack "$out/$layer.tar" "$out/packed"
   # A name that is gone and whose directory is not is a whiteout.
   rm -rf "$out/gone"

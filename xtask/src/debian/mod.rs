@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use creel_testkit::image::Image;
 use serde_json::json;
 
-use crate::run::run;
+use crate::run::{run, target_directory};
 use crate::tools;
 
 /// The hook that writes the layers.
@@ -71,19 +71,24 @@ pub(crate) fn make(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// Makes those of the images that are not below `directory` yet, each as a layout of its own.
-pub(crate) fn prepare_all(directory: &Path) -> anyhow::Result<()> {
-    for (name, recipe) in [("demo", &DEMO), ("big", &BIG), ("sibling", &SIBLING)] {
-        prepare(directory, name, recipe)?;
-    }
-    Ok(())
+/// Makes those of the images that are missing, each a layout of its own below the directory that is
+/// returned.
+pub(crate) fn prepare_all() -> anyhow::Result<PathBuf> {
+    prepare("big", &BIG)?;
+    prepare("sibling", &SIBLING)?;
+    prepare_demo()
 }
 
-/// Makes an image below `directory` where it is missing.
-fn prepare(directory: &Path, name: &str, recipe: &Recipe<'_>) -> anyhow::Result<()> {
+/// Makes the demo's image where it is missing.
+pub(crate) fn prepare_demo() -> anyhow::Result<PathBuf> {
+    prepare("demo", &DEMO)
+}
+
+fn prepare(name: &str, recipe: &Recipe<'_>) -> anyhow::Result<PathBuf> {
+    let directory = target_directory().join("images");
     let layout = directory.join(name);
     if layout.join("index.json").exists() {
-        return Ok(());
+        return Ok(directory);
     }
     // Named at the end, so that half a layout is never taken for a whole one.
     let new = directory.join(format!("{name}.new"));
@@ -91,7 +96,8 @@ fn prepare(directory: &Path, name: &str, recipe: &Recipe<'_>) -> anyhow::Result<
         fs::remove_dir_all(&new)?;
     }
     recipe.make(&new, name)?;
-    Ok(fs::rename(new, layout)?)
+    fs::rename(new, layout)?;
+    Ok(directory)
 }
 
 impl Recipe<'_> {

@@ -1,0 +1,6 @@
+//! creel and the other tools read one another's images; needs root and `./x peers`.
+#![allow(clippy::unwrap_used, clippy::panic)] // in the helpers of tests
+
+mod reading;
+mod trees;
+mod world;
