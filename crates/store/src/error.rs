@@ -320,8 +320,14 @@ impl Hint for StoreError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "run `creel prune` to free space".into()
             }
-            Self::NewerFormat { .. } | Self::UnknownFeature { .. } => {
+            Self::NewerFormat { .. } | Self::UnknownFeature { .. } | Self::ReadOnly { .. } => {
                 "install a newer creel, or name another store with `--store`".into()
+            }
+            Self::BadDescription { .. } => {
+                "name another store with `--store`, or move this one away and pull again".into()
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                "make its file system writable, or name another store with `--store`".into()
             }
             Self::Damaged { .. }
             | Self::DigestMismatch { .. }

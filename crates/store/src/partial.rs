@@ -41,6 +41,19 @@ impl Store {
         let length = hash_file(&mut file, &mut hasher).map_err(StoreError::io("read", &path))?;
         Ok(Some(Partial { store: self, name, path, file, length, hasher, _lock: lock }))
     }
+
+    /// Removes the unfinished downloads that no process is at; returns how many.
+    pub fn remove_partials(&self) -> Result<u64> {
+        self.writable()?;
+        let mut removed = 0;
+        for name in self.partial.names()? {
+            let name = String::from_utf8_lossy(&name);
+            if let Some(_lock) = lock::take(&self.partial, &name, Kind::Exclusive, Wait::No)? {
+                removed += u64::from(self.partial.remove(&*name)?);
+            }
+        }
+        Ok(removed)
+    }
 }
 
 impl Partial<'_> {

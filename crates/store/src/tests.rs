@@ -270,8 +270,12 @@ fn downloads_resume_and_are_held_by_one() {
     assert_eq!(second.digest(), digest);
     second.restart(&digest).unwrap();
     assert_eq!(second.length(), 0);
+    assert_eq!(store.remove_partials().unwrap(), 0);
     second.remove().unwrap();
+    assert_eq!(store.remove_partials().unwrap(), 0);
     assert_eq!(store.partial(&digest, Wait::No).unwrap().unwrap().length(), 0);
+    // What was left is nobody's now.
+    assert_eq!(store.remove_partials().unwrap(), 1);
 }
 
 #[test]

@@ -44,8 +44,11 @@ fn words(pruned: &Pruned, dry_run: bool) -> String {
     for name in &pruned.images {
         words.push_str(&format!("{would}removed: {}\n", text(name.as_bytes())));
     }
-    let Pruned { documents, trees, objects, bytes, .. } = pruned;
-    let what = format!("{objects} contents, {trees} trees, {documents} documents");
+    let Pruned { documents, trees, objects, bytes, downloads, .. } = pruned;
+    let mut what = format!("{objects} contents, {trees} trees, {documents} documents");
+    if *downloads > 0 {
+        what.push_str(&format!(", {downloads} unfinished downloads"));
+    }
     words.push_str(&match pruned.freed_bytes {
         Some(freed) => format!("freed {}: {what}\n", ByteSize(freed)),
         None => format!("would remove {what}, with {} in files\n", ByteSize(*bytes)),

@@ -1,6 +1,8 @@
 //! A host for the program: a directory with a packed store in it, which needs no privileges.
 #![allow(clippy::unwrap_used, dead_code)] // in the helpers of tests, of which each test uses some
 
+pub(crate) mod source;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -13,10 +15,14 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        Store::create(&directory.path().join("store"), &Backend::Packed, Vec::new()).unwrap();
-        std::fs::create_dir(directory.path().join("in")).unwrap();
-        Self { directory }
+        Self::with(Backend::Packed)
+    }
+
+    pub(crate) fn with(backend: Backend) -> Self {
+        let host = Self { directory: tempfile::tempdir().unwrap() };
+        Store::create(&host.store(), &backend, Vec::new()).unwrap();
+        std::fs::create_dir(host.path("")).unwrap();
+        host
     }
 
     pub(crate) fn store(&self) -> PathBuf {
@@ -81,6 +87,7 @@ impl Host {
 pub(crate) fn creel(store: &Path, run: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_creel"));
     command.args(arguments).env_clear().env("HOME", "/nonexistent");
+    command.env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
     command.env("CREEL_STORE", store).env("CREEL_RUN_DIR", run);
     command
 }

@@ -40,6 +40,8 @@ pub struct Pruned {
     pub packs: u64,
     /// Directories of a loose store.
     pub checkouts: u64,
+    /// Downloads that were stopped; for a dry run those under way count too.
+    pub downloads: u64,
 }
 
 impl Engine {
@@ -55,7 +57,8 @@ impl Engine {
         let keep = || Ok(pins.digests());
         let documents = Documents::new(&keep);
         let found = self.store.collectable(&documents, &names)?;
-        Ok(Pruned::new(images, found))
+        let downloads = self.store.usage()?.partial.count;
+        Ok(Pruned { downloads, ..Pruned::new(images, found) })
     }
 
     /// Removes what nothing needs. Pulls and commits under way are waited for.
@@ -70,11 +73,12 @@ impl Engine {
         }
         self.release_trees()?;
         let before = self.store.usage()?.disk_bytes();
+        let downloads = self.store.remove_partials()?;
         // Asked when nothing can begin any more: a container may have been made since.
         let keep = || Ok(self.pins()?.digests());
         let done = self.store.collect(&Documents::new(&keep), Wait::Forever)?;
         let freed = before.saturating_sub(self.store.usage()?.disk_bytes());
-        Ok(Pruned { freed_bytes: Some(freed), ..Pruned::new(images, done) })
+        Ok(Pruned { downloads, freed_bytes: Some(freed), ..Pruned::new(images, done) })
     }
 
     /// Unmounts the trees that no image with a name and no container needs: what is collected must
@@ -107,6 +111,16 @@ impl Engine {
 impl Pruned {
     fn new(images: Vec<String>, found: Collected) -> Self {
         let Collected { blobs: documents, trees, objects, bytes, packs, checkouts } = found;
-        Self { images, documents, trees, objects, bytes, packs, checkouts, freed_bytes: None }
+        Self {
+            images,
+            documents,
+            trees,
+            objects,
+            bytes,
+            packs,
+            checkouts,
+            downloads: 0,
+            freed_bytes: None,
+        }
     }
 }
