@@ -59,13 +59,14 @@ fn write(tree: &Tree) -> Option<(Vec<u8>, Vec<ObjectId>)> {
             Kind::Whiteout | Kind::Directory { opaque: true, .. } => {
                 objects.push(ObjectId::default());
             }
-            // Resolved directories are no longer implied; the reader drops labels.
-            Kind::Directory { implied: true, .. }
-                if entry.meta != (Meta { mode: 0o755, ..Meta::default() }) =>
-            {
+            _ => {}
+        }
+        // Resolved directories are no longer implied, and one with nothing below it is not there.
+        if let Kind::Directory { opaque, implied: true } = entry.kind {
+            let plain = entry.meta == (Meta { mode: 0o755, ..Meta::default() });
+            if !plain || index > 0 && !opaque && tree.below(index).is_empty() {
                 return None;
             }
-            _ => {}
         }
         if entry.meta.xattrs.iter().any(|xattr| *xattr.name == *b"security.selinux") {
             return None;

@@ -32,7 +32,7 @@ impl Ingest {
         match self {
             Self::Packed(pack) => {
                 transaction.seal(*pack)?;
-                transaction.put_tree(tree)
+                transaction.put_listing(tree)
             }
             Self::Loose(staging) => staging.finish(transaction.store(), tree),
         }

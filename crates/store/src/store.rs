@@ -104,6 +104,11 @@ impl Store {
         let alternates =
             description.alternates.iter().map(|path| Self::open_at_depth(path, depth + 1));
         let alternates = alternates.collect::<Result<Vec<_>>>()?;
+        let backend = description.backend;
+        if let Some(other) = alternates.iter().find(|store| store.description.backend != backend) {
+            let reason = format!("alternate `{}` has another backend", other.path().display());
+            return Err(StoreError::BadDescription { path: path.join("store.json"), reason });
+        }
         let sub = |dir: &Dir, name: &str| {
             dir.sub(name)?
                 .ok_or_else(|| StoreError::damaged(&dir.path_of(name), "directory is missing"))

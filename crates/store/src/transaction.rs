@@ -52,12 +52,17 @@ impl<'a> Transaction<'a> {
         if self.store.description().backend == Backend::Loose {
             return self.make_checkout(tree);
         }
-        let (id, listing) = encode_tree(tree)?;
         for entry in &tree.entries {
             if let Kind::File { object, .. } = &entry.kind {
                 self.store.objects.find(object)?.ok_or(StoreError::NoObject { id: *object })?;
             }
         }
+        self.put_listing(tree)
+    }
+
+    /// Stores the listing of a tree whose contents this transaction has written or found.
+    pub(crate) fn put_listing(&self, tree: &Tree) -> Result<ObjectId> {
+        let (id, listing) = encode_tree(tree)?;
         if self.store.listing(&id).is_err() {
             self.store.trees.replace(id.hex(), &listing)?;
         }

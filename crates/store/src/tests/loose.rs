@@ -259,6 +259,24 @@ fn collection_removes_checkouts_of_dead_trees() {
 }
 
 #[test]
+fn checkouts_of_alternates_are_used_in_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let lower = loose(&dir);
+    let layer = ingest(&lower, &base()).unwrap();
+    let path = dir.path().join("second");
+    let store = Store::create(&path, &Backend::Loose, vec![lower.path().to_owned()]).unwrap();
+    assert_eq!(store.directory(&layer.tree).unwrap(), lower.directory(&layer.tree).unwrap());
+    assert_eq!(file(&store, &layer.tree, "etc/a").unwrap(), b"content of a");
+    let mut tar = Vec::new();
+    store.export_layer(&layer.diff_id, &mut tar).unwrap();
+    assert!(tar == base());
+    assert_eq!(names(&path.join("checkouts")), [""; 0]);
+    let other = dir.path().join("third");
+    let mixed = Store::create(&other, &Backend::Packed, vec![lower.path().to_owned()]);
+    assert!(matches!(mixed, Err(StoreError::BadDescription { .. })));
+}
+
+#[test]
 fn a_crash_at_any_step_leaves_a_whole_loose_store() {
     for steps in 0.. {
         let dir = tempfile::tempdir().unwrap();
