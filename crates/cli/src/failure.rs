@@ -76,6 +76,16 @@ impl Failure {
         Self { chain, hint: None, code: FAILED }
     }
 
+    /// This program's file cannot be put out of reach of a container.
+    pub(crate) fn protection(error: &io::Error) -> Self {
+        let chain = vec![
+            "cannot protect the program's own file from the container".into(),
+            error.to_string(),
+        ];
+        let hint = "run it with `CAP_SYS_ADMIN`, on Linux 5.12 or later".into();
+        Self { chain, hint: Some(hint), code: FAILED }
+    }
+
     /// The working directory, below which relative paths are, cannot be found.
     pub(crate) fn working_directory(error: &io::Error) -> Self {
         let chain = vec!["cannot find the working directory".into(), error.to_string()];

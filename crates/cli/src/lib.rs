@@ -12,6 +12,7 @@ mod failure;
 mod foreground;
 mod output;
 mod progress;
+mod protection;
 mod registry;
 mod settings;
 mod table;

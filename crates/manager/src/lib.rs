@@ -19,5 +19,6 @@ pub use creel_registry::certs::CertSources;
 pub use creel_registry::client::Proxies;
 pub use creel_registry::{Config, credentials};
 pub use creel_store::{Mode as StoreCheck, Owners, Store};
+pub use creel_sys::selfexe;
 pub use creel_sys::signals::Signals;
 pub use engine::{Engine, EngineError, Privileges, Settings};

@@ -9,6 +9,7 @@ use crate::attach;
 use crate::env_file;
 use crate::failure::Failure;
 use crate::foreground;
+use crate::protection;
 use crate::settings::Globals;
 
 /// Run a further command in a running container
@@ -45,6 +46,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    protection::ensure()?;
     let engine = globals.engine_outside()?;
     let container = engine.containers()?.find(&args.container)?;
     let signals = attach::gather_signals().map_err(|error| Failure::terminal(&error))?;

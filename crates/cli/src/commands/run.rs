@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::container_options::{ContainerArgs, ImageArgs};
 use crate::failure::Failure;
 use crate::foreground;
+use crate::protection;
 use crate::settings::Globals;
 
 /// Run a command in a new container
@@ -36,6 +37,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    protection::ensure()?;
     let options = args.container.options(&args.command)?;
     let engine = globals.engine()?;
     let image = foreground::image(&engine, &args.image, &args.image_options.choice())?;
@@ -44,5 +46,5 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
         crate::output::text(&prepared.explain()?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    foreground::run(prepared)
+    foreground::run(prepared.with_own_file(protection::mount()))
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use crate::failure::Failure;
 use crate::foreground;
+use crate::protection;
 use crate::settings::Globals;
 
 /// Run a container's command again, with what it has changed so far
@@ -16,7 +17,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    protection::ensure()?;
     let engine = globals.engine()?;
     let container = engine.containers()?.find(&args.container)?;
-    foreground::run(engine.prepare_again(container)?)
+    let prepared = engine.prepare_again(container)?;
+    foreground::run(prepared.with_own_file(protection::mount()))
 }

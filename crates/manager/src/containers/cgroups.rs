@@ -1,9 +1,7 @@
 //! The control group of a container.
 
-use std::path::Path;
-
-use creel_runtime::spec::Resources;
-use creel_spawn::cgroup::{Cgroup, Hierarchy, Limits};
+use creel_runtime::cgroup as runtime;
+use creel_spawn::cgroup::{Cgroup, Hierarchy};
 
 use super::record::Record;
 use super::run_error::RunError;
@@ -15,57 +13,24 @@ const PARENT: &str = "creel";
 /// limit was asked for.
 ///
 /// # Errors
-/// [`RunError::NoLimits`] where one was.
+/// [`RunError::Cgroup`] and [`RunError::Resources`] where one was.
 pub(super) fn make(record: &Record) -> Result<Option<Cgroup>, RunError> {
-    let Some(hierarchy) = detect() else {
-        if record.policy.limited {
-            return Err(RunError::NoLimits { reason: "no control groups can be used here" });
-        }
-        return Ok(None);
-    };
-    let group = match Cgroup::create(hierarchy, &name(record)) {
-        Err(_) if !record.policy.limited => return Ok(None),
-        created => created?,
-    };
-    let resources = record.spec.linux.as_ref().and_then(|linux| linux.resources.as_ref());
-    if let Err(error) = group.limit(&limits(resources)) {
-        let _ = group.remove();
-        return if record.policy.limited { Err(error.into()) } else { Ok(None) };
+    let made = Hierarchy::detect().map_err(RunError::from).and_then(|hierarchy| {
+        let linux = record.spec.linux.as_ref();
+        let resources = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
+        Ok(runtime::create(hierarchy, &name(record), &resources)?)
+    });
+    match made {
+        Err(error) if record.policy.limited => Err(error),
+        made => Ok(made.ok()),
     }
-    Ok(Some(group))
 }
 
-/// Returns the group of a running container, if it has one.
-pub(super) fn existing(record: &Record) -> Result<Option<Cgroup>, RunError> {
-    let name = name(record);
-    let there = |hierarchy: &Hierarchy| match hierarchy {
-        Hierarchy::V1(root) => root.join("pids").join(&name).is_dir(),
-        Hierarchy::V2(root) => root.join(&name).is_dir(),
-    };
-    match detect().filter(there) {
-        Some(hierarchy) => Ok(Some(Cgroup::create(hierarchy, &name)?)),
-        None => Ok(None),
-    }
+/// Returns the group of a container, if it has one.
+pub(super) fn existing(record: &Record) -> Option<Cgroup> {
+    Cgroup::existing(Hierarchy::detect().ok()?, &name(record)).ok()
 }
 
 fn name(record: &Record) -> String {
     format!("{PARENT}/{}", record.id)
-}
-
-fn limits(resources: Option<&Resources>) -> Limits {
-    let Some(resources) = resources else { return Limits::default() };
-    let positive = |limit: i64| u64::try_from(limit).ok();
-    Limits {
-        memory: resources.memory.and_then(|memory| memory.limit).and_then(positive),
-        cpu: resources.cpu.as_ref().and_then(|cpu| Some((positive(cpu.quota?)?, cpu.period?))),
-        pids: resources.pids.and_then(|pids| pids.limit).and_then(positive),
-    }
-}
-
-fn detect() -> Option<Hierarchy> {
-    let root = Path::new("/sys/fs/cgroup");
-    if root.join("cgroup.controllers").exists() {
-        return Some(Hierarchy::V2(root.to_owned()));
-    }
-    root.join("memory/cgroup.procs").exists().then(|| Hierarchy::V1(root.to_owned()))
 }

@@ -1,6 +1,8 @@
 //! Making a container, up to the point where it could be started.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use creel_base::path::Dir;
@@ -11,6 +13,7 @@ use creel_runtime::lower::{self, Options as LowerOptions};
 use creel_runtime::seccomp::Filter;
 use creel_runtime::spec::Spec;
 use creel_spawn::cgroup::Cgroup;
+use creel_spawn::mount::READ_ONLY;
 use creel_spawn::{Overlay, Plan, Root as PlanRoot, Stdio as PlanStdio, Upper};
 use jiff::Timestamp;
 
@@ -28,6 +31,9 @@ use crate::{Engine, Privileges};
 /// Largest seccomp profile that is read, in bytes.
 const PROFILE_LIMIT: u64 = 4 << 20;
 
+/// Where this program's file is in a container with an init.
+const INIT: &str = "/dev/init";
+
 /// What the root of a new container is made of.
 #[derive(Clone, Debug)]
 pub enum Base {
@@ -44,6 +50,8 @@ pub struct Prepared<'a> {
     pub(super) owned: Owned,
     /// What its root is stacked on, kept mounted until it has started.
     pub(super) lowers: Lowers,
+    /// The mount that this program runs from.
+    own_file: Option<Arc<OwnedFd>>,
 }
 
 impl Engine {
@@ -83,7 +91,7 @@ impl Engine {
             let (id, name, created) = (draft.id, draft.name.clone(), Timestamp::now());
             draft.finish(Record { format: FORMAT, id, name, created, root, spec, policy })?
         };
-        Ok(Prepared { engine: self, catalog, owned, lowers })
+        Ok(Prepared { engine: self, catalog, owned, lowers, own_file: None })
     }
 
     /// Takes an existing container to start it again, with what it has changed.
@@ -95,7 +103,7 @@ impl Engine {
         let owned = catalog.own(container)?;
         let trees = owned.record().root.trees();
         let lowers = Trees::open(self.run())?.lowers(self.store(), trees)?;
-        Ok(Prepared { engine: self, catalog, owned, lowers })
+        Ok(Prepared { engine: self, catalog, owned, lowers, own_file: None })
     }
 
     fn image_root(&self, image: &Image) -> Result<Root, RunError> {
@@ -125,6 +133,7 @@ fn policy(process: &Process, options: &Options) -> Result<Policy, RunError> {
     Ok(Policy {
         remove: options.remove,
         interactive: options.interactive,
+        init: options.init,
         stop_signal: process.stop_signal.number(),
         host_network: options.network == Network::Host,
         limited: options.limits != super::options::Limits::default(),
@@ -153,6 +162,12 @@ impl Prepared<'_> {
     /// Tells whether standard input is to be passed on.
     pub fn interactive(&self) -> bool {
         self.owned.record().policy.interactive
+    }
+
+    /// Gives the mount of its own file that this program runs from: no path leads to it.
+    #[must_use]
+    pub fn with_own_file(self, mount: Option<OwnedFd>) -> Self {
+        Self { own_file: mount.map(Arc::new), ..self }
     }
 
     /// Returns what the container was made of.
@@ -186,11 +201,32 @@ impl Prepared<'_> {
             stdio,
             cgroup,
             seccomp: filter(record)?,
+            mounts: self.init_mount()?,
             in_user_namespace: privileges != Privileges::Whole,
             setgroups_denied: privileges == Privileges::Namespace { setgroups_denied: true },
             ..LowerOptions::default()
         };
-        Ok(lower::lower(spec, &options)?)
+        let mut spec = Cow::Borrowed(spec);
+        if record.policy.init {
+            let process = spec.to_mut().process.get_or_insert_default();
+            process.args.splice(..0, [INIT, "init", "--"].map(str::to_owned));
+        }
+        Ok(lower::lower(&spec, &options)?)
+    }
+
+    /// This program's own file, which is the container's init where one was asked for.
+    fn init_mount(&self) -> Result<Vec<(String, Arc<OwnedFd>)>, RunError> {
+        if !self.owned.record().policy.init {
+            return Ok(Vec::new());
+        }
+        let own = match &self.own_file {
+            Some(mount) => Arc::clone(mount),
+            None => Arc::new(
+                creel_spawn::mount::detached(Path::new("/proc/self/exe"), READ_ONLY)
+                    .map_err(RunError::Init)?,
+            ),
+        };
+        Ok(vec![(INIT.to_owned(), own)])
     }
 
     /// The stack that becomes the root.

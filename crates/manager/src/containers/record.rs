@@ -65,6 +65,8 @@ pub struct Policy {
     pub remove: bool,
     /// Standard input is passed on.
     pub interactive: bool,
+    /// A PID 1 that reaps and forwards signals comes before the command.
+    pub init: bool,
     /// The number of the signal that asks the process to end.
     pub stop_signal: u8,
     /// The host's network is used.

@@ -59,8 +59,7 @@ impl Engine {
 
     /// Removes a container's group and files.
     fn put_away(&self, catalog: &Catalog, owned: Owned) -> Result<(), RunError> {
-        if let Some(cgroup) = cgroups::existing(owned.record())? {
-            cgroup.kill()?;
+        if let Some(cgroup) = cgroups::existing(owned.record()) {
             cgroup.remove()?;
         }
         Ok(catalog.remove(owned)?)
@@ -93,8 +92,7 @@ impl Engine {
         if owned.record().policy.remove {
             return self.put_away(catalog, owned);
         }
-        if let Some(cgroup) = cgroups::existing(owned.record())? {
-            cgroup.kill()?;
+        if let Some(cgroup) = cgroups::existing(owned.record()) {
             cgroup.remove()?;
         }
         let ended = Timestamp::now();

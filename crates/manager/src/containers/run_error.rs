@@ -6,6 +6,7 @@ use creel_base::hint::Hint;
 use creel_base::path::PathError;
 use creel_image::process::ProcessError;
 use creel_image::user::UserError;
+use creel_runtime::cgroup::ResourcesError;
 use creel_runtime::lower::LowerError;
 use creel_runtime::seccomp::FilterError;
 use creel_spawn::SpawnError;
@@ -76,12 +77,12 @@ pub enum RunError {
         /// Why not.
         source: FilterError,
     },
-    /// A limit cannot be kept.
-    #[error("cannot limit the container: {reason}")]
-    NoLimits {
-        /// Why not.
-        reason: &'static str,
-    },
+    /// A limit cannot be set.
+    #[error(transparent)]
+    Resources(#[from] ResourcesError),
+    /// The program's own file, which is the init of a container, cannot be mounted.
+    #[error("cannot mount the program's own file as the container's init")]
+    Init(#[source] std::io::Error),
     /// A source of a volume is not there.
     #[error("volume source `{}` does not exist", path.display())]
     NoSource {
@@ -123,11 +124,11 @@ impl Hint for RunError {
             Self::Store(error) => error.hint(),
             Self::Path(error) => error.hint(),
             Self::Profile { source, .. } => source.hint(),
-            Self::NoLimits { .. } => Some("`creel doctor` says what control groups need".into()),
+            Self::Resources(error) => error.hint(),
             Self::NoSource { path } => {
                 Some(format!("make it first: `mkdir -p {}`", path.display()))
             }
-            Self::ReadProfile { .. } | Self::Null(_) => None,
+            Self::ReadProfile { .. } | Self::Init(_) | Self::Null(_) => None,
         }
     }
 }

@@ -142,8 +142,7 @@ impl Running {
     pub fn finish(self) -> Result<i32, RunError> {
         let code = self.child.wait()?;
         if let Some(cgroup) = &self.cgroup {
-            // Without PID 1 the kernel has killed all others; what joined from outside is left.
-            cgroup.kill()?;
+            // What joined from outside is killed.
             cgroup.remove()?;
         }
         if self.owned.record().policy.remove {

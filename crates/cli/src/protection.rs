@@ -1,0 +1,44 @@
+//! The program's own file, out of reach of the containers it starts.
+//!
+//! Where a container's root is the host's root, a process in it could open this program's file through
+//! `/proc` and overwrite it (CVE-2019-5736). So this program runs from a read-only mount of itself
+//! that is attached nowhere; that mount is also what `--init` puts into a container.
+
+use std::ffi::{CString, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
+
+use creel_manager::selfexe;
+
+use crate::failure::Failure;
+
+/// The variable by which this program tells itself the descriptor of the mount.
+const PASSED: &str = "CREEL_SELF_MOUNT";
+
+/// Makes sure that this program runs from a mount that cannot be written to, by executing it again
+/// if need be. Does nothing for an ordinary user, whose containers' root is not the host's.
+///
+/// To be called first of all: everything done before is done twice.
+pub(crate) fn ensure() -> Result<(), Failure> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let argv = std::env::args_os().map(text).collect::<Option<_>>();
+    let env = std::env::vars_os()
+        .filter(|(name, _)| name != PASSED)
+        .map(|(name, value)| text([name, value].join(&OsString::from("="))))
+        .collect::<Option<_>>();
+    // Neither can hold a NUL: the kernel gave them as C strings.
+    let (Some(argv), Some(env)) = (argv, env) else { return Ok(()) };
+    selfexe::protect_and_pass(argv, env, PASSED).map_err(|error| Failure::protection(&error))
+}
+
+/// Returns the mount of this program's file, if it runs from one.
+pub(crate) fn mount() -> Option<OwnedFd> {
+    let number = std::env::var(PASSED).ok()?.parse().ok()?;
+    selfexe::passed_mount(number)
+}
+
+fn text(text: OsString) -> Option<CString> {
+    CString::new(text.into_vec()).ok()
+}
