@@ -104,11 +104,7 @@ impl Store {
         let alternates =
             description.alternates.iter().map(|path| Self::open_at_depth(path, depth + 1));
         let alternates = alternates.collect::<Result<Vec<_>>>()?;
-        let backend = description.backend;
-        if let Some(other) = alternates.iter().find(|store| store.description.backend != backend) {
-            let reason = format!("alternate `{}` has another backend", other.path().display());
-            return Err(StoreError::BadDescription { path: path.join("store.json"), reason });
-        }
+        check_alternates(&description, &alternates, path)?;
         let sub = |dir: &Dir, name: &str| {
             dir.sub(name)?
                 .ok_or_else(|| StoreError::damaged(&dir.path_of(name), "directory is missing"))
@@ -278,6 +274,18 @@ impl Store {
         let removed = self.refs.remove(names::encode(name)?)?;
         self.refs.sync()?;
         Ok(removed)
+    }
+}
+
+/// Fails for an alternate whose contents could not be found.
+fn check_alternates(description: &Description, alternates: &[Store], path: &Path) -> Result<()> {
+    let backend = description.backend;
+    match alternates.iter().find(|store| store.description.backend != backend) {
+        Some(other) => {
+            let reason = format!("alternate `{}` has another backend", other.path().display());
+            Err(StoreError::BadDescription { path: path.join("store.json"), reason })
+        }
+        None => Ok(()),
     }
 }
 
