@@ -6,6 +6,7 @@
 mod docker;
 mod error;
 mod places;
+mod sink;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
@@ -20,6 +21,7 @@ use creel_codec::tree::{Kind, Tree};
 pub use docker::{DockerArchive, DockerImage};
 pub use error::ArchiveError;
 use places::Places;
+pub use sink::ArchiveSink;
 
 /// Bytes read at once.
 const PIECE: usize = 1 << 20;

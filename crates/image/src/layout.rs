@@ -219,8 +219,24 @@ fn names(index: &Index) -> Vec<String> {
     index.manifests.iter().filter_map(name).take(16).collect()
 }
 
-fn blob_path(digest: &Digest) -> PathBuf {
+pub(crate) fn blob_path(digest: &Digest) -> PathBuf {
     ["blobs", digest.algorithm().name(), &digest.hex()].iter().collect()
+}
+
+/// `index.json` of a layout with one image.
+pub(crate) fn index_of(
+    mut entry: Descriptor,
+    name: Option<&str>,
+) -> Result<Vec<u8>, serde_json::Error> {
+    if let Some(name) = name {
+        entry.annotations.insert(REF_NAME.into(), name.to_owned());
+    }
+    serde_json::to_vec(&Index { manifests: vec![entry], ..empty_index() })
+}
+
+/// `oci-layout`.
+pub(crate) fn marker() -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&Marker { image_layout_version: VERSION.into() })
 }
 
 fn empty_index() -> Index {

@@ -12,6 +12,7 @@ pub mod images;
 pub mod import;
 pub mod progress;
 pub mod pull;
+pub mod push;
 pub mod trees;
 pub mod upkeep;
 

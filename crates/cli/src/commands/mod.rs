@@ -16,6 +16,8 @@ mod prune;
 mod ps;
 pub(crate) mod pull;
 mod rm;
+mod pull;
+mod push;
 mod rmi;
 mod run;
 mod start;
@@ -57,6 +59,7 @@ enum Command {
     Pull(pull::Args),
     Ps(ps::Args),
     Rm(rm::Args),
+    Push(push::Args),
     Rmi(rmi::Args),
     Run(Box<run::Args>),
     Start(start::Args),
@@ -83,6 +86,7 @@ impl Cli {
             Command::Pull(args) => pull::run(&args, &self.globals),
             Command::Ps(args) => ps::run(&args, &self.globals),
             Command::Rm(args) => rm::run(&args, &self.globals),
+            Command::Push(args) => push::run(&args, &self.globals),
             Command::Rmi(args) => rmi::run(&args, &self.globals),
             Command::Run(args) => run::run(&args, &self.globals),
             Command::Start(args) => start::run(&args, &self.globals),

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use creel_base::hint::Hint;
+use creel_base::path::PathError;
 use creel_base::transport::Select;
 use creel_codec::layer::LayerError;
 
@@ -23,6 +24,15 @@ pub enum ArchiveError {
     /// An archive that comes compressed or as a stream cannot be written out.
     #[error("cannot write the archive out")]
     Spool {
+        /// Why.
+        source: io::Error,
+    },
+    /// A file operation failed.
+    #[error(transparent)]
+    Path(PathError),
+    /// The archive cannot be written, or a blob is not the one described.
+    #[error("cannot write the archive")]
+    Write {
         /// Why.
         source: io::Error,
     },

@@ -155,7 +155,7 @@ impl Engine {
 
 /// A file without a name, for what has to be read more than once: on the store's file system, which
 /// has room for an image.
-fn spool(store: &Path) -> io::Result<File> {
+pub(crate) fn spool(store: &Path) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::TMPFILE;
     let dir = Dir::open(store).map_err(io::Error::other)?;
     dir.open_within(".", Scope::Beneath, flags).map_err(io::Error::other)

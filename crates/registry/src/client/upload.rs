@@ -38,6 +38,41 @@ impl Repository {
         }
     }
 
+    /// Returns the size of a blob in this repository; `None` where it is not there, or the registry
+    /// does not say.
+    ///
+    /// # Errors
+    ///
+    /// Those of the exchange.
+    pub fn blob_size(&self, digest: Digest) -> Result<Option<u64>, Error> {
+        let url = self.url(&format!("blobs/{digest}"))?;
+        let call = Call::new(Method::Head, url, self.push_scope(), "a blob look-up");
+        let response = self.send(&call)?;
+        match response.status {
+            200 => Ok(response.header("content-length").and_then(|length| length.parse().ok())),
+            404 => Ok(None),
+            _ => Err(self.refusal(&call, response)),
+        }
+    }
+
+    /// Asks the registry to take a blob from another of its repositories; returns whether it did.
+    ///
+    /// # Errors
+    ///
+    /// Those of the exchange.
+    pub fn mount_blob(&self, digest: Digest, from: &str) -> Result<bool, Error> {
+        let (call, response) = self.start_upload(digest, Some(from))?;
+        if response.status == 201 {
+            return Ok(true);
+        }
+        // It began an upload instead, which is not wanted; one that is left behind expires.
+        if let Ok(url) = location(&call, &response) {
+            let call = Call::new(Method::Delete, url, self.push_scope(), "the end of an upload");
+            let _ = self.send(&call);
+        }
+        Ok(false)
+    }
+
     /// Brings a blob of `size` bytes to the registry.
     ///
     /// `from` names another repository of the same registry that may have it. `open` gives the
