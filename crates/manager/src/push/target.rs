@@ -111,6 +111,12 @@ impl Remote {
         move |source| PushError::Registry { name: name.clone(), source: Box::new(source) }
     }
 
+    /// Has a blob taken from another repository. A registry that refuses is sent it.
+    fn mount(&self, digest: Digest) -> bool {
+        let mut siblings = self.siblings.iter();
+        siblings.any(|from| self.repository.mount_blob(digest, from).is_ok_and(|mounted| mounted))
+    }
+
     /// Describes a layer that is there in another compressed form than the image's manifest says.
     fn describe(&self, like: &Descriptor, digest: Digest) -> Result<Option<Descriptor>, PushError> {
         let Some(size) = self.repository.blob_size(digest).map_err(self.failed())? else {
@@ -139,11 +145,16 @@ impl Target for Remote {
                 return Ok(Some((found, Transfer::Known)));
             }
         }
-        for sibling in &self.siblings {
-            // A registry that refuses a mount is sent the layer.
-            if self.repository.mount_blob(layer.digest, sibling).is_ok_and(|mounted| mounted) {
-                return Ok(Some((layer.clone(), Transfer::Mounted)));
+        let others = known.iter().copied().filter(|digest| *digest != layer.digest);
+        for digest in [layer.digest].into_iter().chain(others) {
+            if !self.mount(digest) {
+                continue;
             }
+            let mounted = match digest == layer.digest {
+                true => Some(layer.clone()),
+                false => self.describe(layer, digest)?,
+            };
+            return Ok(mounted.map(|mounted| (mounted, Transfer::Mounted)));
         }
         Ok(None)
     }
