@@ -13,6 +13,7 @@ use creel_manager::{Engine, Signals};
 use crate::attach::{self, Attached};
 use crate::commands::pull;
 use crate::failure::Failure;
+use crate::host;
 
 impl Attached for Running {
     fn ended(&self) -> BorrowedFd<'_> {
@@ -38,7 +39,7 @@ impl Attached for Started {
 pub(crate) fn image(engine: &Engine, name: &str, choice: &Choice) -> Result<Base, Failure> {
     let in_store = |error: &ImageError| matches!(error, ImageError::NotFound { .. });
     let found = match (name, choice.pull) {
-        ("host:", _) => return Ok(Base::Host),
+        (host::NAME, _) => return Ok(Base::Host(host::places_of_work())),
         (_, PullPolicy::Always) => return pulled(engine, name, choice),
         _ => engine.image(name),
     };

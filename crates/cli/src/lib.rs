@@ -10,6 +10,7 @@ mod container_options;
 mod env_file;
 mod failure;
 mod foreground;
+mod host;
 mod output;
 mod progress;
 mod protection;

@@ -40,10 +40,33 @@ pub fn clone_idmapped(path: &CStr, attributes: u64, userns: BorrowedFd<'_>) -> i
     Ok(mount)
 }
 
+/// Makes a mount read-only, with all below it.
+///
+/// # Errors
+/// Fails as `mount_setattr` (5.12) does.
+pub fn make_read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
+    // 1 is MOUNT_ATTR_RDONLY.
+    set(mount, [1, 0, 0, 0], libc::AT_RECURSIVE)
+}
+
 fn set_attributes(mount: BorrowedFd<'_>, attributes: [u64; 4]) -> io::Result<()> {
-    let (fd, empty, at) = (mount.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH);
+    set(mount, attributes, 0)
+}
+
+fn set(mount: BorrowedFd<'_>, attributes: [u64; 4], depth: i32) -> io::Result<()> {
+    let (fd, empty, at) = (mount.as_raw_fd(), c"".as_ptr(), libc::AT_EMPTY_PATH | depth);
     let set = attributes.as_ptr();
     // SAFETY: the path is empty; the attributes have the layout of mount_attr version 0, 32 bytes.
     let done = unsafe { libc::syscall(libc::SYS_mount_setattr, fd, empty, at, set, 32usize) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Leaves the mount namespace for a copy of it.
+///
+/// # Errors
+/// Fails without `CAP_SYS_ADMIN`.
+pub fn unshare() -> io::Result<()> {
+    // SAFETY: takes flags; other threads keep the namespace they are in.
+    let done = unsafe { libc::unshare(libc::CLONE_NEWNS) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::container_options::{ContainerArgs, ImageArgs};
 use crate::failure::Failure;
 use crate::foreground;
+use crate::host;
 use crate::protection;
 use crate::settings::Globals;
 
@@ -38,10 +39,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     protection::ensure()?;
-    let options = args.container.options(&args.command)?;
+    let mut options = args.container.options(&args.command)?;
+    if args.image == host::NAME {
+        host::as_here(&mut options.process)?;
+    }
     let engine = globals.engine()?;
     let image = foreground::image(&engine, &args.image, &args.image_options.choice())?;
-    let prepared = engine.prepare_container(&image, &options)?;
+    let prepared = engine.prepare_container(&image, &options).map_err(Failure::run)?;
+    host::explain(prepared.record());
     if args.explain {
         crate::output::text(&prepared.explain()?)?;
         return Ok(ExitCode::SUCCESS);

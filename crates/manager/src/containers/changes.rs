@@ -1,5 +1,10 @@
 //! What a container has changed: shown, or made into a layer.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
+
 use creel_base::path::Dir;
 use creel_codec::erofs::OverlayMarks;
 use creel_codec::tree::{Kind, Tree, merge};
@@ -7,6 +12,8 @@ use creel_store::{Origin, scan};
 
 use super::catalog::Container;
 use super::changes_error::ChangesError;
+use super::host::HostRoot;
+use super::record::Root;
 use crate::{Engine, Privileges};
 
 /// How a path differs from what is below the container.
@@ -47,10 +54,32 @@ impl Engine {
     /// # Errors
     /// [`ChangesError`].
     pub fn container_diff(&self, container: &Container) -> Result<Vec<Changed>, ChangesError> {
-        let Some(upper) = upper(container)? else { return Ok(Vec::new()) };
+        if let Root::Host(host) = &container.record.root {
+            return self.host_diff(container, host);
+        }
+        let Some(upper) = upper(&container.dir)? else { return Ok(Vec::new()) };
         let changes = scan(&upper, self.origin(), self.owners())?;
         let lower = self.lower_tree(container)?;
         Ok(compare(&lower, &changes))
+    }
+
+    /// What a container would have changed of the running system, were it not for the overlays.
+    fn host_diff(
+        &self,
+        container: &Container,
+        host: &HostRoot,
+    ) -> Result<Vec<Changed>, ChangesError> {
+        let mut found = Vec::new();
+        for (index, place) in host.overlays.iter().enumerate() {
+            let dir = container.dir.open_dir(Path::new("mounts").join(index.to_string()));
+            let Some(upper) = dir.ok().map(|dir| upper(&dir)).transpose()?.flatten() else {
+                continue;
+            };
+            let changes = scan(&upper, self.origin(), self.owners())?;
+            found.extend(compare_host(place, &changes));
+        }
+        found.sort_unstable();
+        Ok(found)
     }
 
     /// The tree below a container's changes.
@@ -69,8 +98,8 @@ impl Engine {
 }
 
 /// The directory of a container's changes; `None` before it was started.
-pub(super) fn upper(container: &Container) -> Result<Option<Dir>, ChangesError> {
-    match container.dir.open_dir("upper") {
+pub(super) fn upper(dir: &Dir) -> Result<Option<Dir>, ChangesError> {
+    match dir.open_dir("upper") {
         Ok(upper) => Ok(Some(upper)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
@@ -97,6 +126,37 @@ fn compare(lower: &Tree, changes: &Tree) -> Vec<Changed> {
     }
     found.sort_unstable();
     found
+}
+
+/// As [`compare`], with the files of the host as they are now.
+fn compare_host(place: &Path, changes: &Tree) -> Vec<Changed> {
+    let place = place.to_string_lossy();
+    let place = place.trim_end_matches('/');
+    let mut found = Vec::new();
+    for entry in changes.entries.iter().skip(1) {
+        let path = [place.as_bytes(), b"/", &entry.path].concat();
+        let there = fs::symlink_metadata(OsStr::from_bytes(&path)).is_ok();
+        let how = match (&entry.kind, there) {
+            (Kind::Whiteout, _) => How::Deleted,
+            (_, true) => How::Changed,
+            (_, false) => How::Added,
+        };
+        if matches!(entry.kind, Kind::Directory { opaque: true, .. }) {
+            found.extend(hidden_names(&path, &entry.path, changes));
+        }
+        found.push(Changed { path, how });
+    }
+    found
+}
+
+/// What an opaque directory hides.
+fn hidden_names(path: &[u8], inside: &[u8], changes: &Tree) -> Vec<Changed> {
+    let names = fs::read_dir(OsStr::from_bytes(path)).into_iter().flatten().flatten();
+    names
+        .map(|entry| entry.file_name().into_vec())
+        .filter(|name| changes.find(&[inside, b"/", name].concat()).is_none())
+        .map(|name| Changed { path: [path, b"/", &name].concat(), how: How::Deleted })
+        .collect()
 }
 
 fn changed(path: &[u8], how: How) -> Changed {

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use creel_base::id::Id;
 use creel_base::path::Dir;
 use creel_image::document::Execution;
 use creel_image::process::{self, Process};
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 
 use super::catalog::{Catalog, Container, Owned};
 use super::error::ContainerError;
+use super::host::HostRoot;
 use super::layered;
 use super::options::{Network, Options, Seccomp};
 use super::record::{self, FORMAT, ImageRoot, Policy, Record, Root};
@@ -39,8 +41,8 @@ const INIT: &str = "/dev/init";
 pub enum Base {
     /// An image.
     Image(Box<Image>),
-    /// The running system.
-    Host,
+    /// The running system, with the directories that a user may want to write in.
+    Host(Vec<PathBuf>),
 }
 
 /// A container that is ready to be started. Dropped before, it stays as it is: created.
@@ -78,14 +80,14 @@ impl Engine {
         let catalog = self.containers()?;
         let (root, config) = match base {
             Base::Image(image) => (self.image_root(image)?, image.config.config.clone()),
-            Base::Host => (Root::Host, Execution::default()),
+            Base::Host(writable) => (Root::Host(self.host_root(writable)?), Execution::default()),
         };
-        let lowers = Trees::open(self.run())?.lowers(self.store(), root.trees())?;
+        let lowers = self.lowers(&root)?;
         let process = process::process(&config, &options.process)?;
         let user = look_up(&process.user, &lowers.paths)?;
         let owned = {
             let draft = catalog.begin(options.name.as_deref())?;
-            let hostname = options.hostname.clone().unwrap_or_else(|| draft.id.short());
+            let hostname = hostname(options, &root, &draft.id);
             let policy = policy(&process, options)?;
             let spec = self.spec(process, &user, options, &hostname)?;
             let (id, name, created) = (draft.id, draft.name.clone(), Timestamp::now());
@@ -101,9 +103,20 @@ impl Engine {
     pub fn prepare_again(&self, container: Container) -> Result<Prepared<'_>, RunError> {
         let catalog = self.containers()?;
         let owned = catalog.own(container)?;
-        let trees = owned.record().root.trees();
-        let lowers = Trees::open(self.run())?.lowers(self.store(), trees)?;
+        let lowers = self.lowers(&owned.record().root)?;
         Ok(Prepared { engine: self, catalog, owned, lowers, own_file: None })
+    }
+
+    /// What the root is stacked on; the host's own root, as far as users are looked up in it.
+    fn lowers(&self, root: &Root) -> Result<Lowers, RunError> {
+        match root {
+            Root::Image(image) => Ok(Trees::open(self.run())?.lowers(self.store(), &image.trees)?),
+            Root::Host(_) => Ok(Lowers::of_host()),
+        }
+    }
+
+    fn host_root(&self, writable: &[PathBuf]) -> Result<HostRoot, RunError> {
+        Ok(HostRoot::look(self.privileges(), &[self.run(), self.store().path()], writable)?)
     }
 
     fn image_root(&self, image: &Image) -> Result<Root, RunError> {
@@ -121,6 +134,15 @@ impl Engine {
     ) -> Result<Spec, RunError> {
         Ok(spec::spec(process, user, options, hostname, self.privileges())?)
     }
+}
+
+/// The running system keeps its name.
+fn hostname(options: &Options, root: &Root, id: &Id) -> String {
+    let own = || match root {
+        Root::Image(_) => id.short(),
+        Root::Host(_) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+    };
+    options.hostname.clone().unwrap_or_else(own)
 }
 
 fn look_up(user: &str, lowers: &[PathBuf]) -> Result<User, RunError> {
@@ -197,7 +219,7 @@ impl Prepared<'_> {
         let privileges = self.engine.privileges();
         let record = self.owned.record();
         let options = LowerOptions {
-            root: Some(PlanRoot::Overlay(self.overlay()?)),
+            root: Some(self.root()?),
             stdio,
             cgroup,
             seccomp: filter(record)?,
@@ -227,6 +249,16 @@ impl Prepared<'_> {
             ),
         };
         Ok(vec![(INIT.to_owned(), own)])
+    }
+
+    fn root(&self) -> Result<PlanRoot, RunError> {
+        match &self.owned.record().root {
+            Root::Image(_) => Ok(PlanRoot::Overlay(self.overlay()?)),
+            Root::Host(host) => {
+                let dir = &self.owned.container.dir;
+                Ok(PlanRoot::directory(host.assemble(dir, self.engine.privileges())?))
+            }
+        }
     }
 
     /// The stack that becomes the root.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::host::HostRoot;
 use creel_base::digest::{Digest, ObjectId};
 use creel_base::id::Id;
 use creel_runtime::container::Identity;
@@ -39,7 +40,7 @@ pub enum Root {
     /// The layers of an image.
     Image(ImageRoot),
     /// The root of the running system.
-    Host,
+    Host(HostRoot),
 }
 
 /// An image as the root of a container.
@@ -169,7 +170,7 @@ impl fmt::Display for Root {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Image(image) => f.write_str(&image.name),
-            Self::Host => f.write_str("host:"),
+            Self::Host(_) => f.write_str("host:"),
         }
     }
 }
@@ -179,7 +180,7 @@ impl Root {
     pub fn trees(&self) -> &[ObjectId] {
         match self {
             Self::Image(image) => &image.trees,
-            Self::Host => &[],
+            Self::Host(_) => &[],
         }
     }
 }

@@ -14,6 +14,7 @@ use creel_spawn::cgroup::CgroupError;
 use creel_store::StoreError;
 
 use super::error::ContainerError;
+use super::host::HostError;
 use super::spec::SpecError;
 use super::trees::TreesError;
 use crate::EngineError;
@@ -80,6 +81,9 @@ pub enum RunError {
     /// A limit cannot be set.
     #[error(transparent)]
     Resources(#[from] ResourcesError),
+    /// The running system cannot be the root.
+    #[error(transparent)]
+    Host(#[from] HostError),
     /// The program's own file, which is the init of a container, cannot be mounted.
     #[error("cannot mount the program's own file as the container's init")]
     Init(#[source] std::io::Error),
@@ -125,6 +129,7 @@ impl Hint for RunError {
             Self::Path(error) => error.hint(),
             Self::Profile { source, .. } => source.hint(),
             Self::Resources(error) => error.hint(),
+            Self::Host(error) => error.hint(),
             Self::NoSource { path } => {
                 Some(format!("make it first: `mkdir -p {}`", path.display()))
             }

@@ -15,7 +15,7 @@ use super::catalog::{Catalog, Owned};
 use super::cgroups;
 use super::etc::{self, Names};
 use super::prepare::Prepared;
-use super::record::{Exit, Process};
+use super::record::{Exit, Process, Root};
 use super::run_error::RunError;
 use super::volume;
 
@@ -72,9 +72,11 @@ impl Prepared<'_> {
         let run = self.run_dir()?;
         let mut spec = record.spec.clone();
         volume::check_sources(&spec)?;
-        let names = if record.policy.host_network { Names::Host } else { Names::Own };
-        let hostname = spec.hostname.clone().unwrap_or_default();
-        add_unless_taken(&mut spec, etc::prepare(&run, &hostname, names)?);
+        if matches!(record.root, Root::Image(_)) {
+            let names = if record.policy.host_network { Names::Host } else { Names::Own };
+            let hostname = spec.hostname.clone().unwrap_or_default();
+            add_unless_taken(&mut spec, etc::prepare(&run, &hostname, names)?);
+        }
         *cgroup = cgroups::make(record)?.map(Arc::new);
         let plan = self.plan(&spec, descriptors(stdio)?, cgroup.clone())?;
         let child = Child::start(&plan)?;

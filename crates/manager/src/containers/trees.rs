@@ -63,6 +63,13 @@ pub struct Lowers {
     _lock: Option<Lock>,
 }
 
+impl Lowers {
+    /// The root of the running system.
+    pub(super) fn of_host() -> Self {
+        Self { paths: vec!["/".into()], _lock: None }
+    }
+}
+
 /// The directory of shared mounts.
 #[derive(Debug)]
 pub struct Trees {

@@ -67,7 +67,7 @@ fn holder(record: Record) -> Holder {
     let trees = record.root.trees().to_vec();
     let manifest = match record.root {
         Root::Image(image) => Some(image.manifest),
-        Root::Host => None,
+        Root::Host(_) => None,
     };
     Holder { name: record.name, trees, manifest }
 }
