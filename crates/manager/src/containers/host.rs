@@ -86,12 +86,13 @@ impl HostRoot {
         hidden: &[&Path],
         writable: &[PathBuf],
     ) -> Result<Self, HostError> {
-        if privileges != Privileges::Whole {
-            return Ok(Self::of_user(writable));
-        }
         let text = fs::read_to_string(MOUNTS).map_err(HostError::Mounts)?;
+        let mounts: Vec<_> = text.lines().filter_map(mount_point).collect();
+        if privileges != Privileges::Whole {
+            return Ok(Self::of_user(writable, &mounts));
+        }
         let mut root = Self::default();
-        for (path, kind) in text.lines().filter_map(mount_point) {
+        for (path, kind) in mounts {
             let own = OWN.iter().map(Path::new).chain(hidden.iter().copied());
             if own.into_iter().any(|own| path.starts_with(own)) || !path.is_dir() {
                 continue;
@@ -107,12 +108,20 @@ impl HostRoot {
         Ok(root)
     }
 
-    fn of_user(writable: &[PathBuf]) -> Self {
+    fn of_user(writable: &[PathBuf], mounts: &[(PathBuf, String)]) -> Self {
         let mut root = Self::default();
+        let has_mounts =
+            |path: &Path| mounts.iter().any(|(at, _)| at != path && at.starts_with(path));
         for path in PUBLIC.iter().map(PathBuf::from).chain(writable.iter().cloned()) {
             let can = rustix::fs::access(&path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
             let covered = root.overlays.iter().any(|known| path.starts_with(known));
-            if can && path.is_dir() && !covered {
+            if !can || !path.is_dir() || covered {
+                continue;
+            }
+            if has_mounts(&path) {
+                // What they cover must not be uncovered (`has_locked_children` in fs/namespace.c).
+                root.left_out.push(format!("changes in `{}`: mounts are below it", path.display()));
+            } else {
                 root.overlays.push(path);
             }
         }
