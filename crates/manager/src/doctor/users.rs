@@ -1,11 +1,16 @@
 //! User namespaces and the ids that can be mapped into them.
 
 use std::fs;
+use std::path::Path;
 
 use super::Finding;
 
 /// Most images own files by ids below this.
 const USUAL_IDS: u64 = 65_536;
+
+const IDS: &str = "subordinate ids";
+/// Where set-uid programs are installed.
+const PLACES: [&str; 4] = ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin"];
 
 /// Sysctls that forbid user namespaces to ordinary users, with the value that does.
 const FORBIDDING: [(&str, &str, &str); 3] = [
@@ -41,30 +46,36 @@ pub(super) fn namespaces() -> Finding {
 }
 
 pub(super) fn subordinate_ids() -> Finding {
-    const TOPIC: &str = "subordinate ids";
     let uid = rustix::process::getuid().as_raw();
     if uid == 0 {
-        return Finding::good(TOPIC, "not needed as root");
+        return Finding::good(IDS, "not needed as root");
     }
     let name = user_name(uid).unwrap_or_else(|| uid.to_string());
     let ids = |path| {
         let text = fs::read_to_string(path).unwrap_or_default();
         count(&text, &name, uid)
     };
-    let (uids, gids) = (ids("/etc/subuid"), ids("/etc/subgid"));
+    let lacks =
+        |program: &&str| !PLACES.iter().any(|place| Path::new(place).join(program).exists());
+    let lacking = ["newuidmap", "newgidmap"].into_iter().find(lacks);
+    judge_ids(&name, (ids("/etc/subuid"), ids("/etc/subgid")), lacking)
+}
+
+/// Judges the numbers of user and group ids, and a program that is lacking to map them.
+fn judge_ids(name: &str, (uids, gids): (u64, u64), lacking: Option<&str>) -> Finding {
+    const ONE_ID: &str = "files of an image all belong to you, and it cannot switch users";
     let mend =
         format!("`usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}` as root");
     let found = format!("{uids} user ids, {gids} group ids for {name}");
-    if uids.min(gids) == 0 {
-        Finding::limited(TOPIC, found)
-            .costs("files of an image all belong to you, and it cannot switch users")
-            .mended_by(mend)
-    } else if uids.min(gids) < USUAL_IDS {
-        Finding::limited(TOPIC, found)
+    match (uids.min(gids), lacking) {
+        (0, _) => Finding::limited(IDS, found).costs(ONE_ID).mended_by(mend),
+        (_, Some(program)) => Finding::limited(IDS, format!("{found}, but no `{program}`"))
+            .costs(ONE_ID)
+            .mended_by("`apt install uidmap` as root"),
+        (..USUAL_IDS, None) => Finding::limited(IDS, found)
             .costs("images with higher ids fail to unpack")
-            .mended_by(mend)
-    } else {
-        Finding::good(TOPIC, found)
+            .mended_by(mend),
+        _ => Finding::good(IDS, found),
     }
 }
 
@@ -90,6 +101,7 @@ fn user_name(uid: u32) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Severity;
     use super::*;
 
     #[test]
@@ -98,5 +110,19 @@ mod tests {
         assert_eq!(count(text, "ann", 1000), 65_546);
         assert_eq!(count(text, "eve", 1001), 0);
         assert_eq!(count("ann:0:18446744073709551615\nann:0:1", "ann", 1), u64::MAX);
+    }
+
+    #[test]
+    fn ids_without_a_program_to_map_them_are_worth_one() {
+        assert_eq!(judge_ids("ann", (65_536, 65_536), None).severity, Severity::Good);
+        for (ids, lacking, mend) in [
+            ((65_536, 0), None, "usermod"),
+            ((1000, 65_536), None, "usermod"),
+            ((65_536, 65_536), Some("newuidmap"), "apt install uidmap"),
+        ] {
+            let finding = judge_ids("ann", ids, lacking);
+            assert_eq!(finding.severity, Severity::Limited);
+            assert!(finding.mend.unwrap().contains(mend));
+        }
     }
 }
