@@ -10,6 +10,7 @@ mod engine;
 pub mod identity;
 pub mod images;
 pub mod import;
+pub mod login;
 pub mod progress;
 pub mod pull;
 pub mod push;

@@ -12,6 +12,8 @@ mod images;
 mod import;
 mod init;
 mod inspect;
+mod login;
+mod logout;
 mod prune;
 mod ps;
 pub(crate) mod pull;
@@ -54,6 +56,8 @@ enum Command {
     Import(import::Args),
     Init(init::Args),
     Inspect(inspect::Args),
+    Login(login::Args),
+    Logout(logout::Args),
     Prune(prune::Args),
     Pull(pull::Args),
     Ps(ps::Args),
@@ -81,6 +85,8 @@ impl Cli {
             Command::Import(args) => import::run(&args, &self.globals),
             Command::Init(args) => init::run(&args),
             Command::Inspect(args) => inspect::run(&args, &self.globals),
+            Command::Login(args) => login::run(&args, &self.globals),
+            Command::Logout(args) => logout::run(&args, &self.globals),
             Command::Prune(args) => prune::run(&args, &self.globals),
             Command::Pull(args) => pull::run(&args, &self.globals),
             Command::Ps(args) => ps::run(&args, &self.globals),
