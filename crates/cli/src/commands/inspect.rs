@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use creel_base::digest::ObjectId;
 use creel_base::reference::Reference;
 use creel_manager::Engine;
+use creel_manager::containers::{Container, ContainerError, Root, State};
 use creel_manager::images::Image;
 use serde_json::{Value, json};
 
@@ -11,7 +13,9 @@ use crate::failure::Failure;
 use crate::output;
 use crate::settings::Globals;
 
-/// Show all that is known of images, as a JSON array
+/// Show all that is known of containers and images, as a JSON array
+///
+/// A name is looked for among the containers first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  creel inspect debian:13\n  \
                         creel inspect debian:13 | jq -r '.[].Config.Env[]'")]
@@ -29,8 +33,44 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
 }
 
 fn inspect(engine: &Engine, name: &str) -> Result<Value, Failure> {
-    let image = engine.named(engine.image(name)?)?;
-    Ok(describe(&image))
+    let catalog = engine.containers()?;
+    match catalog.find(name) {
+        Ok(container) => Ok(describe_container(&container, catalog.state(&container)?)),
+        Err(ContainerError::NotFound { .. }) => Ok(describe(&engine.named(engine.image(name)?)?)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A container in the words of `docker inspect`, with the runtime specification it is run by.
+fn describe_container(container: &Container, state: State) -> Value {
+    let record = &container.record;
+    let (pid, exit_code, started, ended) = match state {
+        State::Running(process) => (Some(process.pid), None, Some(process.started), None),
+        State::Exited(exit) => (None, Some(exit.code), Some(exit.started), Some(exit.ended)),
+        State::Created | State::Busy | State::Lost => (None, None, None, None),
+    };
+    let image = match &record.root {
+        Root::Image(image) => Some(image.id.to_string()),
+        Root::Host(_) => None,
+    };
+    json!({
+        "Id": record.id.to_string(),
+        "Name": record.name,
+        "Created": record.created,
+        "Image": image,
+        "ImageName": record.root.to_string(),
+        "State": {
+            "Status": state.word(),
+            "Running": state.is_active(),
+            "Pid": pid,
+            "ExitCode": exit_code,
+            "StartedAt": started,
+            "FinishedAt": ended,
+        },
+        "AutoRemove": record.policy.remove,
+        "Trees": record.root.trees().iter().map(ObjectId::hex).collect::<Vec<_>>(),
+        "Spec": record.spec,
+    })
 }
 
 /// An image in the words of `docker image inspect`, which scripts know.

@@ -77,7 +77,7 @@ impl Cli {
             Command::Completion(args) => completion::run(&args),
             Command::Df(args) => df::run(&args, &self.globals),
             Command::Diff(args) => diff::run(&args, &self.globals),
-            Command::Doctor(args) => doctor::run(&args),
+            Command::Doctor(args) => doctor::run(&args, &self.globals),
             Command::Exec(args) => exec::run(&args, &self.globals),
             Command::Fsck(args) => fsck::run(&args, &self.globals),
             Command::History(args) => history::run(&args, &self.globals),

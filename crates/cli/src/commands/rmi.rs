@@ -46,6 +46,9 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
 fn remove(engine: &Engine, image: &str, args: &Args, pins: &Pins) -> Result<String, ImageError> {
     let how = if args.force { Removal::Forced } else { Removal::Careful };
     let removed = engine.remove(image, how, &|manifest| pins.users(manifest))?;
+    if let Some(manifest) = removed.manifest {
+        engine.let_go(&manifest, pins);
+    }
     let mut lines: String =
         removed.names.iter().map(|name| format!("untagged: {name}\n")).collect();
     if let Some(id) = removed.image {

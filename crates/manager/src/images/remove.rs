@@ -22,6 +22,8 @@ pub struct Removed {
     pub names: Vec<Reference>,
     /// The image, if that was its last name; its bytes go with the next collection.
     pub image: Option<Digest>,
+    /// The manifest of that image.
+    pub manifest: Option<Digest>,
 }
 
 impl Engine {
@@ -62,7 +64,7 @@ impl Engine {
             self.store.remove_reference(name.to_string().as_bytes())?;
         }
         let id = || self.load(digest, Vec::new()).map_or(digest, |image| image.id);
-        Ok(Removed { names, image: last.then(id) })
+        Ok(Removed { names, image: last.then(id), manifest: last.then_some(digest) })
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use creel_base::digest::ObjectId;
+use creel_base::digest::{Digest, ObjectId};
 use creel_store::{Collected, Wait};
 use serde::Serialize;
 
-use super::UpkeepError;
+use super::{Pins, UpkeepError};
 use crate::Engine;
 use crate::containers::Trees;
 use crate::images::Documents;
@@ -79,6 +79,17 @@ impl Engine {
         let done = self.store.collect(&Documents::new(&keep), Wait::Forever)?;
         let freed = before.saturating_sub(self.store.usage()?.disk_bytes());
         Ok(Pruned { downloads, freed_bytes: Some(freed), ..Pruned::new(images, done) })
+    }
+
+    /// Unmounts the trees of an image that has lost its last name, but for those that containers
+    /// use. What cannot be unmounted is left to the next prune.
+    pub fn let_go(&self, manifest: &Digest, pins: &Pins) {
+        let Ok(image) = self.load(*manifest, Vec::new()) else { return };
+        let Ok(trees) = self.layers(&image) else { return };
+        let used = |tree: &ObjectId| pins.holders.iter().any(|holder| holder.trees.contains(tree));
+        if let Ok(mounts) = Trees::open(self.run()) {
+            let _ = mounts.unmount(|tree| used(tree) || !trees.contains(tree));
+        }
     }
 
     /// Unmounts the trees that no image with a name and no container needs: what is collected must
