@@ -52,7 +52,7 @@ impl Tier {
             Self::Root => nextest(&format!("({PRIVILEGED}) - ({PEERS})"), &mut cargo()),
             Self::Peers => {
                 let root = peers::ready()?;
-                let images = debian::prepare_demo()?;
+                let images = debian::prepare("demo")?;
                 let mut cargo = cargo();
                 cargo.env(kit::ROOT, root).env(image::REAL, images);
                 nextest(&format!("({PRIVILEGED}) & ({PEERS})"), &mut cargo)

@@ -50,24 +50,40 @@ pub(crate) struct Args {
 struct Workload {
     name: &'static str,
     what: &'static str,
+    /// Images it needs.
+    images: &'static [&'static str],
     /// Runs that are counted, where nothing else is said.
     rounds: usize,
-    run: fn(&Host, usize) -> anyhow::Result<Report>,
+    run: Run,
 }
 
-const WORKLOADS: [Workload; 11] = [
-    Workload { name: "isolation", what: isolation::WHAT, rounds: 1, run: isolation::run },
-    Workload { name: "lists", what: lists::WHAT, rounds: 30, run: lists::run },
-    Workload { name: "memory", what: memory::WHAT, rounds: 5, run: memory::run },
-    Workload { name: "page-cache", what: page_cache::WHAT, rounds: 3, run: page_cache::run },
-    Workload { name: "parallel", what: parallel::WHAT, rounds: 10, run: parallel::run },
-    Workload { name: "pull", what: pull::WHAT, rounds: 5, run: pull::run },
-    Workload { name: "rmi", what: remove::WHAT, rounds: 3, run: remove::run },
-    Workload { name: "sibling", what: sibling::WHAT, rounds: 3, run: sibling::run },
-    Workload { name: "size", what: size::WHAT, rounds: 1, run: size::run },
-    Workload { name: "start-root", what: start::WHAT_ROOT, rounds: 40, run: start::as_root },
-    Workload { name: "start-user", what: start::WHAT_USER, rounds: 40, run: start::as_user },
+/// Measures so many rounds.
+type Run = fn(&Host, usize) -> anyhow::Result<Report>;
+
+/// All of them. Each row: name, what it measures, images, rounds, and the function.
+static WORKLOADS: [Workload; 11] = [
+    workload("isolation", isolation::WHAT, &["demo"], 1, isolation::run),
+    workload("lists", lists::WHAT, &["demo"], 30, lists::run),
+    workload("memory", memory::WHAT, &["demo"], 5, memory::run),
+    workload("page-cache", page_cache::WHAT, &["demo"], 3, page_cache::run),
+    workload("parallel", parallel::WHAT, &["demo"], 10, parallel::run),
+    workload("pull", pull::WHAT, &["big"], 5, pull::run),
+    workload("rmi", remove::WHAT, &["big", "demo"], 3, remove::run),
+    workload("sibling", sibling::WHAT, &["big", "sibling"], 3, sibling::run),
+    workload("size", size::WHAT, &[], 1, size::run),
+    workload("start-root", start::WHAT_ROOT, &["demo"], 40, start::as_root),
+    workload("start-user", start::WHAT_USER, &["demo"], 40, start::as_user),
 ];
+
+const fn workload(
+    name: &'static str,
+    what: &'static str,
+    images: &'static [&'static str],
+    rounds: usize,
+    run: Run,
+) -> Workload {
+    Workload { name, what, images, rounds, run }
+}
 
 /// Measures what was asked for.
 pub(crate) fn run_all(args: &Args) -> anyhow::Result<()> {
@@ -85,6 +101,12 @@ pub(crate) fn run_all(args: &Args) -> anyhow::Result<()> {
     }
 }
 
+/// The workloads that were asked for.
+fn wanted(args: &Args) -> impl Iterator<Item = &'static Workload> {
+    let asked = |name: &str| args.workloads.is_empty() || args.workloads.iter().any(|n| n == name);
+    WORKLOADS.iter().filter(move |workload| asked(workload.name))
+}
+
 fn outside(args: &Args) -> anyhow::Result<()> {
     if !is_root() {
         bail!("benches mount and make users, which needs root: run `sudo ./x bench`");
@@ -98,7 +120,9 @@ fn outside(args: &Args) -> anyhow::Result<()> {
         put(&built.join(program), &programs.join(program))?;
     }
     put(&env::current_exe()?, &programs.join("xtask"))?;
-    debian::prepare_all()?;
+    for image in wanted(args).flat_map(|workload| workload.images) {
+        debian::prepare(image)?;
+    }
     let session = Peers::new(root).enter(&[&repository(), &target_directory()])?;
     let mut command = session.command(&[programs.join("xtask")]);
     command.arg("bench").args(&args.workloads);
@@ -120,11 +144,8 @@ fn put(from: &std::path::Path, to: &std::path::Path) -> anyhow::Result<()> {
 }
 
 fn inside(args: &Args) -> anyhow::Result<()> {
-    let wanted = |workload: &&Workload| {
-        args.workloads.is_empty() || args.workloads.iter().any(|name| name == workload.name)
-    };
     let mut failed = Vec::new();
-    for workload in WORKLOADS.iter().filter(wanted) {
+    for workload in wanted(args) {
         interrupt::check()?;
         eprintln!("\n== {}: {}", workload.name, workload.what);
         if let Err(error) = run_one(workload, args.rounds.unwrap_or(workload.rounds)) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
+use clap::ValueEnum;
 use creel_testkit::image::Image;
 use serde_json::json;
 
@@ -52,7 +53,7 @@ pub(crate) struct Args {
 }
 
 /// The images that are made here.
-#[derive(Clone, Copy, clap::ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum Named {
     /// What `./x demo` runs
     Demo,
@@ -62,29 +63,26 @@ enum Named {
     Sibling,
 }
 
-/// Makes one of the images.
-pub(crate) fn make(args: &Args) -> anyhow::Result<()> {
-    match args.image {
-        Named::Demo => DEMO.make(&args.layout, "demo"),
-        Named::Big => BIG.make(&args.layout, "big"),
-        Named::Sibling => SIBLING.make(&args.layout, "sibling"),
+impl Named {
+    const fn recipe(self) -> &'static Recipe<'static> {
+        match self {
+            Self::Demo => &DEMO,
+            Self::Big => &BIG,
+            Self::Sibling => &SIBLING,
+        }
     }
 }
 
-/// Makes those of the images that are missing, each a layout of its own below the directory that is
+/// Makes one of the images.
+pub(crate) fn make(args: &Args) -> anyhow::Result<()> {
+    let name = args.image.to_possible_value();
+    let name = name.as_ref().map_or("image", |value| value.get_name());
+    args.image.recipe().make(&args.layout, name)
+}
+
+/// Makes one of the images where it is missing, a layout of its own below the directory that is
 /// returned.
-pub(crate) fn prepare_all() -> anyhow::Result<PathBuf> {
-    prepare("big", &BIG)?;
-    prepare("sibling", &SIBLING)?;
-    prepare_demo()
-}
-
-/// Makes the demo's image where it is missing.
-pub(crate) fn prepare_demo() -> anyhow::Result<PathBuf> {
-    prepare("demo", &DEMO)
-}
-
-fn prepare(name: &str, recipe: &Recipe<'_>) -> anyhow::Result<PathBuf> {
+pub(crate) fn prepare(name: &str) -> anyhow::Result<PathBuf> {
     let directory = target_directory().join("images");
     let layout = directory.join(name);
     if layout.join("index.json").exists() {
@@ -95,7 +93,7 @@ fn prepare(name: &str, recipe: &Recipe<'_>) -> anyhow::Result<PathBuf> {
     if new.exists() {
         fs::remove_dir_all(&new)?;
     }
-    recipe.make(&new, name)?;
+    Named::from_str(name, false).map_err(anyhow::Error::msg)?.recipe().make(&new, name)?;
     fs::rename(new, layout)?;
     Ok(directory)
 }
