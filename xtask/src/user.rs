@@ -5,6 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
@@ -80,20 +82,34 @@ impl User {
         uid == self.uid || (first..first.saturating_add(count)).contains(&uid)
     }
 
-    fn kill_processes(&self) {
+    /// Kills the user's processes until there are none; their parents may be slow to reap them.
+    fn end_processes(&self) {
+        for _ in 0..200 {
+            if self.kill_processes() == 0 {
+                break;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Kills the user's processes and returns how many there were.
+    fn kill_processes(&self) -> usize {
+        let mut found = 0;
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
             let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
             let owned = entry.metadata().is_ok_and(|meta| self.owns(meta.uid()));
             if let Some(pid) = pid.and_then(Pid::from_raw).filter(|_| owned && self.uid != 0) {
                 let _ = kill_process(pid, Signal::KILL);
+                found += 1;
             }
         }
+        found
     }
 }
 
 impl Drop for User {
     fn drop(&mut self) {
-        self.kill_processes();
+        self.end_processes();
         // Its home is not asked of userdel, which refuses a home below a directory of others.
         let removed = Command::new("userdel").arg("--force").arg(&self.name).status();
         if !removed.is_ok_and(|status| status.success()) {

@@ -34,6 +34,8 @@ cd "$root"
 pivot_root . .host
 umount -l /.host
 cd /
+# As systemd has it; rootless podman expects it. Only this namespace is in the peer group.
+mount --make-rshared /
 echo ready
 exec tini -s -- cat
 "#;

@@ -1,8 +1,12 @@
 //! What each tool confines by default, asked from inside, so that no figure is won by doing less.
 
-use std::process::Command;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use super::host::{self, Host};
+use super::memory::processes;
 use super::report::Report;
 use super::start;
 use super::who::Who;
@@ -18,8 +22,6 @@ done
 while read -r key value; do case $key in
   CapEff:|CapBnd:|NoNewPrivs:|Seccomp:|Seccomp_filters:) echo "${key%:}=$value";;
 esac; done < /proc/self/status
-group=$(sed -n 's/^[0-9]*:pids://p' /proc/self/cgroup)
-echo "own pids cgroup=$(if [ "$group" = "$HOST_group" ]; then echo no; else echo yes; fi)"
 echo "mounts=$(wc -l < /proc/self/mountinfo)"
 echo "masked or read-only below /proc=$(grep -c ' /proc/' /proc/self/mountinfo)"
 if (: > /proc/sys/kernel/domainname) 2> /dev/null; then echo "/proc/sys=writable"; else echo "/proc/sys=read-only"; fi
@@ -62,15 +64,52 @@ fn ask_all(who: &Who<'_>, spec: &[&str]) -> anyhow::Result<Vec<(&'static str, An
     let podman = who.load_podman("demo")?;
     let bundle = who.unpack("demo")?;
     let script = format!("{}{ASK}", host_variables()?);
-    let words = ["sh", "-c", &script];
-    start::write_spec(who, &bundle, spec, &words)?;
     let run = ["run", "--rm", "--network", "none"];
-    Ok(vec![
-        ("creel", answer(&mut who.creel(&[&run[..], &[&creel], &words].concat()))?),
-        ("podman", answer(&mut who.podman(&[&run[..], &[&podman], &words].concat()))?),
-        ("crun", answer(&mut start::crun(who, &bundle))?),
-        ("bwrap", answer(&mut start::bwrap(who, &bundle.join("rootfs"), &words))?),
-    ])
+    let mut answers = Vec::new();
+    for tool in ["creel", "podman", "crun", "bwrap"] {
+        let start = |words: &[&str]| -> anyhow::Result<Command> {
+            Ok(match tool {
+                "creel" => who.creel(&[&run[..], &[&creel], words].concat()),
+                "podman" => who.podman(&[&run[..], &[&podman], words].concat()),
+                "crun" => {
+                    start::write_spec(who, &bundle, spec, words)?;
+                    start::crun(who, &bundle)
+                }
+                _ => start::bwrap(who, &bundle.join("rootfs"), words),
+            })
+        };
+        let mut answer = answer(&mut start(&["sh", "-c", &script])?)?;
+        let own = own_group(&mut start(&["sleep", "2"])?)?;
+        answer.push(("own pids cgroup".into(), own.into()));
+        answers.push((tool, answer));
+    }
+    Ok(answers)
+}
+
+/// Tells, from outside, whether a container that sleeps is in another cgroup than its starter.
+fn own_group(command: &mut Command) -> anyhow::Result<&'static str> {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    let mut own = None;
+    while own.is_none() && child.try_wait()?.is_none() {
+        let sleeping = processes().into_iter().find(|(_, name)| name == "sleep");
+        own = sleeping
+            .and_then(|(pid, _)| Some(pids_group(&pid.to_string())? != pids_group("self")?));
+        thread::sleep(Duration::from_millis(10));
+    }
+    anyhow::ensure!(child.wait()?.success(), "the container failed");
+    Ok(match own {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "not seen",
+    })
+}
+
+/// Returns the path of a process's cgroup of the pids controller, or of version 2.
+fn pids_group(process: &str) -> Option<String> {
+    let groups = fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
+    let group =
+        |key: &str| groups.lines().find_map(|line| Some(line.split_once(key)?.1.to_owned()));
+    group(":pids:").or_else(|| group("0::"))
 }
 
 fn answer(command: &mut Command) -> anyhow::Result<Answer> {
@@ -82,7 +121,6 @@ fn answer(command: &mut Command) -> anyhow::Result<Answer> {
 /// The namespaces and the cgroup of this process, as variables for the script.
 fn host_variables() -> anyhow::Result<String> {
     let script = "for n in cgroup ipc mnt net pid user uts; do \
-        echo \"HOST_$n='$(readlink /proc/self/ns/$n)'\"; done; \
-        echo \"HOST_group='$(sed -n 's/^[0-9]*:pids://p' /proc/self/cgroup)'\"";
+        echo \"HOST_$n='$(readlink /proc/self/ns/$n)'\"; done; ";
     capture(Command::new("sh").args(["-c", script]))
 }

@@ -73,7 +73,7 @@ fn watch(command: &mut Command) -> anyhow::Result<Held> {
 }
 
 /// The processes of this pid namespace, in which the peers and their containers are alone.
-fn processes() -> BTreeMap<u32, String> {
+pub(super) fn processes() -> BTreeMap<u32, String> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter_map(|pid: u32| {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -41,7 +42,13 @@ impl<'a> Who<'a> {
     pub(super) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = match self.user {
             Some(user) => user.command(program),
-            None => Command::new(program),
+            None => {
+                let mut command = Command::new(program);
+                // With an id to set, the process is forked and not spawned with our memory shared,
+                // which the kernel would count as the program's own peak.
+                command.uid(0);
+                command
+            }
         };
         command.env("XDG_RUNTIME_DIR", &self.run);
         command
@@ -59,6 +66,7 @@ impl<'a> Who<'a> {
     pub(super) fn podman(&self, arguments: &[&str]) -> Command {
         let mut command = self.command("podman");
         command
+            .env("PODMAN_IGNORE_CGROUPSV1_WARNING", "1")
             .arg("--root")
             .arg(self.path("podman"))
             .arg("--runroot")
