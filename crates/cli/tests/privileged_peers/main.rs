@@ -4,3 +4,4 @@
 mod reading;
 mod trees;
 mod world;
+mod writing;
