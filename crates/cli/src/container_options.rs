@@ -77,8 +77,7 @@ pub(crate) struct ContainerArgs {
     /// `seccomp=FILE`, `seccomp=unconfined` or `no-new-privileges`
     #[arg(long, value_name = "OPTION", help_heading = "Isolation")]
     security_opt: Vec<String>,
-    /// User namespace: `host`, `auto` for a range of ids of its own, or `keep-id` for the
-    /// caller's ids inside
+    /// User namespace: `host`, in which root is who runs creel; `auto` and `keep-id` are refused
     #[arg(long, value_name = "KIND", default_value = "host", help_heading = "Isolation")]
     userns: String,
     /// Lift every restriction but the namespaces

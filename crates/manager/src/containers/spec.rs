@@ -10,7 +10,7 @@ use creel_runtime::defaults;
 use creel_runtime::spec::{self, ConsoleSize, Linux, NamespaceKind, Rlimit, Spec};
 
 use super::devices;
-use super::options::{Capabilities, Network, Options};
+use super::options::{Capabilities, Network, Options, Users};
 use crate::Privileges;
 
 /// Most processes and threads of a container that asks for no other number, as in Podman.
@@ -35,6 +35,13 @@ pub enum SpecError {
         /// The target.
         target: String,
     },
+    /// The container cannot have these ids: files of images would belong to others than in the
+    /// image.
+    #[error("user namespace `{kind}` cannot be given to a container")]
+    Users {
+        /// The kind that was asked for.
+        kind: &'static str,
+    },
 }
 
 impl Hint for SpecError {
@@ -44,7 +51,23 @@ impl Hint for SpecError {
                 "write it as in `man 7 capabilities`, such as `CAP_NET_ADMIN`, or `ALL`".into(),
             ),
             Self::DoubleTarget { .. } => None,
+            Self::Users { kind: "auto" } => Some(
+                "run creel as an ordinary user: its containers have that user's subordinate ids"
+                    .into(),
+            ),
+            Self::Users { .. } => {
+                Some("leave `--userns` out; what root writes in a volume is then yours".into())
+            }
         }
+    }
+}
+
+/// Refuses ids that the root of a container cannot have, rather than give it others.
+fn check_users(users: Users) -> Result<(), SpecError> {
+    match users {
+        Users::Host => Ok(()),
+        Users::Auto => Err(SpecError::Users { kind: "auto" }),
+        Users::KeepId => Err(SpecError::Users { kind: "keep-id" }),
     }
 }
 
@@ -56,6 +79,7 @@ pub(super) fn spec(
     hostname: &str,
     privileges: Privileges,
 ) -> Result<Spec, SpecError> {
+    check_users(options.users)?;
     let mut spec = defaults::spec();
     spec.hostname = Some(hostname.to_owned());
     spec.root = Some(spec::Root { path: "/".into(), readonly: options.read_only });
@@ -130,7 +154,13 @@ fn mounts(
 /// A mount that every container has, as this one gets it.
 fn adapt(mut mount: spec::Mount, options: &Options, privileges: Privileges) -> spec::Mount {
     let host_network = options.network == Network::Host;
+    let one_id = privileges == Privileges::Namespace { setgroups_denied: true };
     match mount.destination.as_str() {
+        // Terminals belong to the group of terminals, unless there is but one group.
+        "/dev/pts" if one_id => {
+            mount.options.retain(|option| !option.starts_with("gid="));
+            mount
+        }
         // A user namespace may not mount the sysfs of a network that is not its own.
         "/sys" if host_network && privileges != Privileges::Whole => {
             spec::Mount::bind("/sys", "/sys", &["rbind", "ro", "nosuid", "noexec", "nodev"])
@@ -289,6 +319,16 @@ mod tests {
     }
 
     #[test]
+    fn ids_that_cannot_be_had_are_refused() {
+        assert_eq!(check_users(Users::Host), Ok(()));
+        for (users, kind) in [(Users::Auto, "auto"), (Users::KeepId, "keep-id")] {
+            let error = check_users(users).unwrap_err();
+            assert_eq!(error, SpecError::Users { kind });
+            assert!(error.hint().is_some(), "{kind}");
+        }
+    }
+
+    #[test]
     fn own_mounts_replace_those_every_container_has() {
         let volume = |text| super::super::Volume::parse(text, "/".as_ref()).unwrap();
         let options = Options { volumes: vec![volume("/a:/dev/shm/")], ..Options::default() };
@@ -298,6 +338,16 @@ mod tests {
         let twice = vec![volume("/a:/b"), volume("/c:/b/")];
         let options = Options { volumes: twice, ..Options::default() };
         assert!(mounts_of(&options).is_err());
+    }
+
+    #[test]
+    fn with_one_id_terminals_belong_to_it() {
+        let gids = |setgroups_denied| {
+            let privileges = Privileges::Namespace { setgroups_denied };
+            let mounts = mounts(defaults::mounts(), &Options::default(), privileges).unwrap();
+            mounts.iter().flat_map(|mount| &mount.options).filter(|o| o.starts_with("gid=")).count()
+        };
+        assert_eq!((gids(false), gids(true)), (1, 0));
     }
 
     fn mounts_of(options: &Options) -> Result<Vec<spec::Mount>, SpecError> {

@@ -1,0 +1,157 @@
+//! Containers that stay, that are many, and that are killed.
+#![allow(clippy::unwrap_used)]
+
+mod containers;
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use containers::{Background, INIT, Who, World, until};
+
+/// A script that goes on until it is told to end.
+const WAITS: &str = "trap 'echo term; exit 5' TERM; trap 'echo int; exit 6' INT; \
+    trap 'echo usr1' USR1; echo ready; while :; do sleep 0.05; done";
+
+fn waits(world: &World, options: &[&str]) -> Background {
+    world.background(&[&["run"], options, &["box", "sh", "-c", WAITS]].concat())
+}
+
+/// The groups of a container, wherever the hierarchies are.
+fn groups(id: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+        found.push(entry.path().join("creel").join(id));
+    }
+    found.push(Path::new("/sys/fs/cgroup/creel").join(id));
+    found.retain(|path| path.exists());
+    found
+}
+
+/// The container's process as the host sees it.
+fn process(world: &World, id: &str) -> i32 {
+    let text = std::fs::read_to_string(world.path(&format!("run/containers/{id}/process.json")));
+    let text = text.unwrap();
+    let digits = text.split("\"pid\":").nth(1).unwrap().trim_start();
+    digits.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+}
+
+fn is_alive(pid: i32) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !matches!(state.rsplit(") ").next().unwrap_or("").chars().next(), None | Some('Z' | 'X'))
+}
+
+#[test]
+fn privileged_signals_reach_the_command() {
+    let world = World::new(Who::Root);
+    for options in [&["--rm"][..], &[&["--rm"][..], &INIT].concat()] {
+        for (signal, code, said) in [("TERM", 5, "term\n"), ("INT", 6, "int\n")] {
+            let running = waits(&world, options);
+            running.signal(signal);
+            assert_eq!(running.end(), (Some(code), said.to_owned()), "{options:?} {signal}");
+        }
+        let running = waits(&world, options);
+        running.signal("USR1");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        running.signal("TERM");
+        assert_eq!(running.end(), (Some(5), "usr1\nterm\n".to_owned()), "{options:?}");
+    }
+    // With an init the command is not PID 1, and a signal that it does not handle ends it.
+    let plain = "echo ready; exec sleep 60";
+    let run = [&["run", "--rm"], &INIT[..], &["box", "sh", "-c", plain]].concat();
+    let running = world.background(&run);
+    running.signal("TERM");
+    assert_eq!(running.end().0, Some(143));
+    // And it reaps what nobody else does.
+    let orphan = "(sleep 0.1 &); sleep 1; cat /proc/[0-9]*/stat | grep -c ') Z '";
+    assert_eq!(world.script(&INIT, orphan), (1, "0".into()));
+    world.is_clean();
+}
+
+#[test]
+fn privileged_exec_and_removal_of_a_running_one() {
+    let world = World::new(Who::Root);
+    let running = waits(&world, &["--name", "one"]);
+    let id = world.runs(&["ps", "-q"]).trim().to_owned();
+    assert_eq!(
+        world.result(&["exec", "one", "sh", "-c", "echo $PATH; exit 9"]),
+        (9, "/bin\n".into(), String::new())
+    );
+    let exec = |arguments: &[&str]| world.runs(&[&["exec"], arguments].concat());
+    assert_eq!(exec(&["-e", "A=b", "-w", "/tmp", "one", "sh", "-c", "echo $A; pwd"]), "b\n/tmp\n");
+    assert_eq!(exec(&["-u", "7:8", &id[..6], "sh", "-c", "id -u; id -g"]), "7\n8\n");
+    assert_eq!(
+        exec(&["one", "grep", "CapBnd", "/proc/self/status"]),
+        "CapBnd:\t00000000800405fb\n"
+    );
+    assert_eq!(exec(&["one", "hostname"]).trim(), &id[..12]);
+    assert_eq!(world.result(&["exec", "one", "/none"]).0, 127);
+    world.refuses(&["rm", "one"], &["one"]);
+    world.refuses(&["start", "one"], &["one"]);
+    assert!(!groups(&id).is_empty());
+    let pid = process(&world, &id);
+    assert_eq!(world.runs(&["rm", "-f", "one"]), "one\n");
+    assert_eq!(running.end().0, Some(137));
+    assert!(!is_alive(pid) && groups(&id).is_empty());
+    world.refuses(&["exec", "one", "true"], &["one", "hint: "]);
+    world.is_clean();
+}
+
+#[test]
+fn privileged_what_containers_use_stays() {
+    let world = World::new(Who::Root);
+    world.runs(&["run", "--name", "user", "box", "sh", "-c", "echo changed > /made"]);
+    world.refuses(&["rmi", "box"], &["user"]);
+    world.runs(&["prune", "--all"]);
+    assert_eq!(world.runs(&["fsck"]), "the store is whole\n");
+    assert_eq!(world.result(&["start", "user"]).0, 0);
+    world.runs(&["rm", "user"]);
+    world.runs(&["rmi", "box"]);
+    world.runs(&["prune", "--all"]);
+    assert_eq!(world.runs(&["images", "--format", "json"]).trim(), "[]");
+    world.is_clean();
+}
+
+#[test]
+fn privileged_many_at_once() {
+    let world = World::new(Who::Root);
+    let run = |number: usize| {
+        let script = format!("echo {number}; exit {number}");
+        let arguments = ["run", "--rm", "box", "sh", "-c", &script];
+        world.command(&arguments).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let children: Vec<_> = (0..16).map(run).collect();
+    for (number, child) in children.into_iter().enumerate() {
+        let (code, said, _) = containers::result(child.wait_with_output().unwrap());
+        assert_eq!((code, said), (i32::try_from(number).unwrap(), format!("{number}\n")));
+    }
+    world.is_clean();
+}
+
+/// `creel run` is killed: the next command puts its container away.
+fn killed(who: Who) {
+    let world = World::new(who);
+    for options in [&["--rm"][..], &["--name", "stays"]] {
+        let running = waits(&world, options);
+        let id = world.runs(&["ps", "-q"]).trim().to_owned();
+        let pid = process(&world, &id);
+        running.signal("KILL");
+        // Its output ends when the last process of the container has.
+        world.runs(&["run", "--rm", "box", "true"]);
+        assert_eq!(running.end().0, None);
+        until("the process ends", || !is_alive(pid));
+        assert_eq!(groups(&id), Vec::<PathBuf>::new());
+    }
+    assert!(world.runs(&["ps", "-a"]).contains("exited with 137"));
+    world.runs(&["rm", "stays"]);
+    world.is_clean();
+}
+
+#[test]
+fn privileged_a_killed_run_is_put_away() {
+    killed(Who::Root);
+}
+
+#[test]
+fn privileged_a_killed_run_of_a_user_is_put_away() {
+    killed(Who::User);
+}

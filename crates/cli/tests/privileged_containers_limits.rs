@@ -1,0 +1,139 @@
+//! What holds a container back: control groups, system calls, devices, and a terminal of its own.
+#![allow(clippy::unwrap_used)]
+
+mod containers;
+
+use std::process::{Command, Stdio};
+
+use containers::{INIT, Who, World, sh};
+
+/// A file of the container's own group, as version 2 or 1 has it.
+fn group_file(new: &str, old: &str) -> String {
+    format!("cat /sys/fs/cgroup/{new} 2>/dev/null || cat /sys/fs/cgroup/{old}")
+}
+
+#[test]
+fn privileged_limits_are_set_and_hold() {
+    let world = World::new(Who::Root);
+    let limits = ["--memory", "32m", "--cpus", "0.5", "--pids-limit", "20"];
+    let memory = group_file("memory.max", "memory/memory.limit_in_bytes");
+    world.prints(&limits, &memory, "33554432");
+    world.prints(&limits, &group_file("pids.max", "pids/pids.max"), "20");
+    let quota = "if [ -e /sys/fs/cgroup/cpu.max ]; then cut -d' ' -f1 /sys/fs/cgroup/cpu.max; \
+                 else cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us; fi";
+    world.prints(&limits, quota, "50000");
+    world.prints(&[], &group_file("pids.max", "pids/pids.max"), "2048");
+    // More processes than it may have.
+    let forks = "for n in 1 2 3 4 5 6 7 8 9; do sleep 1 & done; echo made";
+    assert_eq!(world.script(&["--pids-limit", "20"], forks), (0, "made".into()));
+    assert_ne!(world.script(&["--pids-limit", "5"], forks).0, 0);
+    // More memory than it may have, in a file system that belongs to it.
+    let fill = ["--memory", "16m", "--tmpfs", "/m:size=64m"];
+    let (code, said) = world.script(&fill, "exec dd if=/dev/zero of=/m/x bs=1M count=60");
+    assert_eq!(code, 137, "{said}");
+    world.refuses(&["run", "--rm", "--cpus", "none", "box", "true"], &["none", "hint: "]);
+    world.is_clean();
+}
+
+#[test]
+fn privileged_system_calls_are_filtered() {
+    let world = World::new(Who::Root);
+    let all = ["--cap-add", "sys_admin"];
+    let mount = "mount -t tmpfs none /tmp && echo mounted";
+    assert_eq!(world.script(&all, mount).1, "mounted");
+    assert_ne!(world.script(&[], mount).0, 0);
+    let json = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls":
+        [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}]}"#;
+    let file = format!("seccomp={}", world.file("profile.json", json));
+    let made = "mkdir /x 2>&1 | sed 's/.*: //'";
+    world.prints(&["--security-opt", &file], made, "Operation not supported");
+    world.prints(&["--security-opt", "seccomp=unconfined"], "mkdir /x && echo made", "made");
+    let wrong = format!("seccomp={}", world.file("wrong.json", "{"));
+    world.refuses(&["run", "--rm", "--security-opt", &wrong, "box", "true"], &["seccomp profile"]);
+    let none = "seccomp=/no/such/file";
+    world.refuses(&["run", "--rm", "--security-opt", none, "box", "true"], &["/no/such/file"]);
+    world.is_clean();
+}
+
+#[test]
+fn privileged_a_container_without_restrictions() {
+    let world = World::new(Who::Root);
+    let status = "grep -E '^(Seccomp|CapEff):' /proc/self/status | sed 's/.*\\t//'";
+    // It has what root has here.
+    let here = std::fs::read_to_string("/proc/self/status").unwrap();
+    let all = here.lines().find_map(|line| line.strip_prefix("CapEff:\t")).unwrap();
+    world.prints(&["--privileged"], status, &format!("{all}\n0"));
+    let write = "echo other > /proc/sys/kernel/hostname && hostname";
+    world.prints(&["--privileged"], write, "other");
+    assert_ne!(std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim(), "other");
+    world.is_clean();
+}
+
+/// CVE-2019-5736 as a user of the program would meet it: it is intact whatever a container tries.
+#[test]
+fn privileged_the_program_cannot_be_written_to() {
+    let world = World::new(Who::Root);
+    let before = std::fs::read(world.path("creel")).unwrap();
+    let script =
+        "for p in /dev/init /proc/[0-9]*/exe; do (echo evil > $p) 2>/dev/null; done; echo end";
+    world.prints(&[&INIT[..], &["--privileged"]].concat(), script, "end");
+    assert!(std::fs::read(world.path("creel")).unwrap() == before, "the program was changed");
+    world.is_clean();
+}
+
+/// Runs the program in a terminal of its own, which `script` makes, and returns what was shown.
+fn in_terminal(world: &World, before: &str, arguments: &str, after: &str) -> String {
+    let program = world.path("creel");
+    let inner = format!("{before}\n {} {arguments}; echo code $?; {after}", program.display());
+    let mut command = world.command(&[]);
+    let variables: Vec<_> =
+        command.get_envs().map(|(k, v)| (k.to_owned(), v.unwrap().to_owned())).collect();
+    command = Command::new("script");
+    command.args(["-qec", &inner, "/dev/null"]).env_clear().envs(variables);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // Closed at once, it would be the end of a file at the terminal.
+    let _input = child.stdin.take();
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8_lossy(&output.stdout).replace('\r', "")
+}
+
+#[test]
+fn privileged_a_terminal_of_its_own() {
+    let world = World::new(Who::Root);
+    let size = "run --rm -t box sh -c 'stty size; test -t 0 && test -t 1 && echo $TERM; exit 4'";
+    let shown = in_terminal(&world, "stty rows 33 cols 99", size, "true");
+    assert_eq!(shown, "33 99\nxterm\ncode 4\n");
+    // The container hears of a new size, and the terminal is as it was afterwards.
+    let script = "trap \"stty size; exit 0\" WINCH; echo ready; while :; do sleep 0.1; done";
+    let resize =
+        "saved=$(stty -g); stty rows 20 cols 50; exec 9<&0; (sleep 3; stty rows 44 cols 55 <&9) &";
+    let run = format!("run --rm -it box sh -c '{script}'");
+    let shown = in_terminal(
+        &world,
+        resize,
+        &run,
+        "[ \"$(stty rows 20 cols 50; stty -g)\" = \"$saved\" ] && echo restored",
+    );
+    assert_eq!(shown, "ready\n44 55\ncode 0\nrestored\n");
+    // Without a terminal here there is one in the container all the same.
+    let (code, said, _) = world.result(&["run", "--rm", "-t", "box", "sh", "-c", "stty size"]);
+    assert_eq!((code, said.as_str()), (0, "24 80\r\n"));
+    world.is_clean();
+}
+
+/// A store on a full disk: the error says so, and nothing stays.
+#[test]
+fn privileged_a_full_disk_is_told() {
+    let world = World::new(Who::Root);
+    let run = world.path("run");
+    let full = run.join("containers");
+    world.runs(&["run", "--rm", "box", "true"]);
+    sh(&format!("mount -t tmpfs -o size=4k,nr_inodes=2 none {}", full.display()));
+    let (code, _, error) = world.result(&["run", "--rm", "box", "true"]);
+    sh(&format!("umount {}", full.display()));
+    assert_eq!(code, 125, "{error}");
+    assert!(error.contains("No space left on device"), "{error}");
+    world.runs(&["run", "--rm", "box", "true"]);
+    world.is_clean();
+}
