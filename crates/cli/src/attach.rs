@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use creel_manager::Signals;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -11,6 +12,8 @@ use rustix::termios::{self, OptionalActions, Termios, Winsize};
 
 /// Most bytes that wait for a reader.
 const BUFFER: usize = 64 << 10;
+/// How often a terminal that nobody has open is looked at.
+const HANGUP_PAUSE: Duration = Duration::from_millis(20);
 /// SIGWINCH, SIGTSTP and SIGCONT on every architecture but MIPS and PA-RISC (signal(7)).
 const RESIZED: i32 = 28;
 const STOPPED: i32 = 20;
@@ -146,6 +149,10 @@ impl Relay<'_> {
             self.write_typed()?;
         }
         let shown = terminal.contains(PollFlags::IN) && self.show()?;
+        if terminal.contains(PollFlags::HUP) && !shown && ended.is_empty() {
+            // Nobody has the terminal open just now: poll(2) would say so again at once.
+            std::thread::sleep(HANGUP_PAUSE);
+        }
         Ok((!ended.is_empty(), shown))
     }
 

@@ -6,16 +6,17 @@ use std::path::Path;
 
 use creel_base::hint::Hint;
 use creel_base::media_type::{Compression, Layer as LayerType, MediaType};
-use creel_base::path::{Action, PathError};
+use creel_base::path::{Action, Dir, PathError};
 use creel_base::platform::Platform;
 use creel_base::reference::Reference;
 use creel_image::change::{self, ChangeError};
 use creel_image::document::{Descriptor, DocumentError, History};
 use creel_image::edit::Draft;
-use creel_store::{StoreError, Transaction};
+use creel_store::{Origin, StoreError, Transaction};
 use jiff::Timestamp;
 
 use crate::Engine;
+use crate::counter::Counter;
 use crate::images::{Image, ImageError};
 use crate::pull::UnpackError;
 use crate::pull::unpack::unpack;
@@ -69,6 +70,13 @@ impl Hint for ImportError {
     }
 }
 
+impl Import {
+    fn history(&self) -> History {
+        let created = Some(self.created.to_string());
+        History { created, comment: self.message.clone(), ..History::default() }
+    }
+}
+
 impl Engine {
     /// Makes an image of a tar in a file, as [`Engine::import`] does.
     ///
@@ -95,20 +103,45 @@ impl Engine {
         what: &Import,
         name: Option<&Reference>,
     ) -> Result<Image, ImportError> {
-        let mut draft = Draft::new(&what.platform);
-        for line in &what.changes {
-            change::apply(&mut draft.config.config, line)?;
-        }
-        let created = Some(what.created.to_string());
-        draft.config.created.clone_from(&created);
-        let history = History { created, comment: what.message.clone(), ..History::default() };
-
+        let mut draft = self.draft(what)?;
         let transaction = self.store.begin()?;
         let unpacked = unpack(&transaction, self.owners(), tar, None, &[])?;
         let diff_id = unpacked.layer.diff_id;
         let kind = MediaType::Layer(LayerType::oci(Compression::None));
-        draft.push(Descriptor::new(kind, diff_id, unpacked.size), diff_id, history);
+        draft.push(Descriptor::new(kind, diff_id, unpacked.size), diff_id, what.history());
         self.publish(transaction, draft, name)
+    }
+
+    /// Makes an image with one layer of what is in a directory, and gives it a name or none.
+    ///
+    /// # Errors
+    /// [`ImportError`].
+    pub fn import_directory(
+        &self,
+        path: &Path,
+        what: &Import,
+        name: Option<&Reference>,
+    ) -> Result<Image, ImportError> {
+        let mut draft = self.draft(what)?;
+        let transaction = self.store.begin()?;
+        let directory = Dir::open(path)?;
+        let (tree, _) = transaction.snapshot(&directory, Origin::Directory, self.owners())?;
+        let mut size = Counter::default();
+        let diff_id = self.store.write_layer(&tree, &mut size)?;
+        transaction.record_layer(&diff_id, tree, &[])?;
+        let kind = MediaType::Layer(LayerType::oci(Compression::None));
+        draft.push(Descriptor::new(kind, diff_id, size.bytes()), diff_id, what.history());
+        self.publish(transaction, draft, name)
+    }
+
+    /// An image without layers.
+    fn draft(&self, what: &Import) -> Result<Draft, ImportError> {
+        let mut draft = Draft::new(&what.platform);
+        for line in &what.changes {
+            change::apply(&mut draft.config.config, line)?;
+        }
+        draft.config.created = Some(what.created.to_string());
+        Ok(draft)
     }
 
     /// Stores what makes an image of layers that are in the store, and gives it a name or none.

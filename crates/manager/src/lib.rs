@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod containers;
+mod counter;
 pub mod doctor;
 mod engine;
 pub mod identity;

@@ -14,7 +14,7 @@ use crate::settings::Globals;
 
 /// Make an image of a root file system
 ///
-/// Reads a tar, plain or compressed by gzip or zstd. Prints the image's id.
+/// Reads a directory, or a tar, plain or compressed by gzip or zstd. Prints the image's id.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  mmdebstrap trixie - | creel import - debian:13\n  \
                         creel import --change 'CMD [\"/bin/sh\"]' rootfs.tar.gz base")]
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// What the image runs on [default: this machine]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<Platform>,
-    /// The archive, or `-` for standard input
+    /// The directory or archive, or `-` for an archive on standard input
     file: PathBuf,
     /// A name for the image; without a registry it is at `localhost`
     name: Option<String>,
@@ -46,6 +46,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     };
     let image = match args.file.to_str() {
         Some("-") => engine.import(&mut std::io::stdin(), &what, name.as_ref())?,
+        _ if args.file.is_dir() => engine.import_directory(&args.file, &what, name.as_ref())?,
         _ => engine.import_file(&args.file, &what, name.as_ref())?,
     };
     output::text(&format!("{}\n", image.id))?;

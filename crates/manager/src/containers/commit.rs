@@ -1,7 +1,5 @@
 //! Making an image of what a container has changed.
 
-use std::io;
-
 use creel_base::media_type::{Compression, Layer, MediaType};
 use creel_base::reference::Reference;
 use creel_image::change;
@@ -14,6 +12,7 @@ use super::changes;
 use super::changes_error::ChangesError;
 use super::record::{Record, Root};
 use crate::Engine;
+use crate::counter::Counter;
 use crate::images::Image;
 
 /// What an image of a container is besides its files.
@@ -54,11 +53,11 @@ impl Engine {
         draft.config.created.clone_from(&created);
         if let Some(upper) = changes::upper(&owned.container.dir)? {
             let (tree, _) = transaction.snapshot(&upper, self.origin(), self.owners())?;
-            let mut size = Counter(0);
+            let mut size = Counter::default();
             let diff_id = self.store().write_layer(&tree, &mut size)?;
             transaction.record_layer(&diff_id, tree, &[])?;
             let kind = MediaType::Layer(Layer::oci(Compression::None));
-            let layer = Descriptor::new(kind, diff_id, size.0);
+            let layer = Descriptor::new(kind, diff_id, size.bytes());
             draft.push(layer, diff_id, history(record, what, created));
         }
         Ok(self.publish(transaction, draft, name)?)
@@ -72,19 +71,5 @@ fn history(record: &Record, what: &Commit, created: Option<String>) -> History {
         comment: what.message.clone(),
         author: what.author.clone(),
         ..History::default()
-    }
-}
-
-/// Counts bytes.
-struct Counter(u64);
-
-impl io::Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.saturating_add(bytes.len() as u64);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
