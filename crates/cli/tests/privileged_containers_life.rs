@@ -151,6 +151,53 @@ fn privileged_a_killed_run_is_put_away() {
     killed(Who::Root);
 }
 
+/// Killed at any point of its start, a run leaves nothing that the next command does not remove.
+#[test]
+fn privileged_a_run_killed_while_it_starts_leaves_nothing() {
+    let world = World::new(Who::Root);
+    for tenths in 0..60 {
+        let mut run = world.command(&["run", "--rm", "box", "sleep", "0.02"]).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_micros(5_000 + tenths * 1_000));
+        run.kill().unwrap();
+        run.wait().unwrap();
+    }
+    world.runs(&["run", "--rm", "box", "true"]);
+    assert_eq!(world.ids(), Vec::<String>::new());
+    // One that was killed while it was being removed.
+    world.runs(&["doctor", "--fix"]);
+    world.is_clean();
+    assert_eq!(world.runs(&["fsck"]), "the store is whole\n");
+}
+
+/// Several commands at once find what killed ones have left.
+#[test]
+fn privileged_many_put_away_what_was_killed() {
+    let world = World::new(Who::Root);
+    for _ in 0..3 {
+        let killed: Vec<_> = (0..4).map(|_| waits(&world, &["--rm"])).collect();
+        killed.iter().for_each(|running| running.signal("KILL"));
+        let run = || world.command(&["run", "--rm", "box", "true"]).stderr(Stdio::piped()).spawn();
+        let children: Vec<_> = (0..8).map(|_| run().unwrap()).collect();
+        for child in children {
+            let (code, _, error) = containers::result(child.wait_with_output().unwrap());
+            assert_eq!((code, error.as_str()), (0, ""));
+        }
+        assert!(killed.into_iter().all(|running| running.end().0.is_none()));
+    }
+    world.is_clean();
+}
+
+#[test]
+fn privileged_what_does_not_start_stays_as_created() {
+    let world = World::new(Who::Root);
+    assert_eq!(world.result(&["run", "--name", "one", "box", "/none"]).0, 127);
+    world.runs(&["run", "--rm", "box", "true"]);
+    let listed = world.runs(&["ps", "-a"]);
+    assert!(listed.contains("created") && !listed.contains("exited"), "{listed}");
+    world.runs(&["rm", "one"]);
+    world.is_clean();
+}
+
 #[test]
 fn privileged_a_killed_run_of_a_user_is_put_away() {
     killed(Who::User);

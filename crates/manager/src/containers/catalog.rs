@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! STORE/containers/
+//!   sweep.lock             held by the process that puts away what crashed runs have left
 //!   names/NAME             symbolic link to the id of the container that has this name
 //!   ID/container.json      what it was made of
 //!   ID/lock                held by the process that runs or changes it, whose pid it says
@@ -20,7 +21,7 @@ use std::path::Path;
 
 use creel_base::atomic::{self, Durability};
 use creel_base::id::{self, Id};
-use creel_base::lock::{self, Holder, Kind, Lock, Wait};
+use creel_base::lock::{self, Holder, Kind, Lock, LockError, Wait};
 use creel_base::path::Dir;
 use rustix::fs::Mode;
 use serde::Serialize;
@@ -35,6 +36,7 @@ const RECORD: &str = "container.json";
 const EXIT: &str = "exit.json";
 const PROCESS: &str = "process.json";
 const LOCK: &str = "lock";
+const SWEEP_LOCK: &str = "sweep.lock";
 /// Longest file of a container that is read, in bytes.
 const LIMIT: u64 = 4 << 20;
 /// How often a made-up name is replaced by another before it is given up.
@@ -95,6 +97,8 @@ impl Catalog {
         let begun = self.dir.open_dir(&directory).map_err(ContainerError::from).and_then(|dir| {
             let lock = Lock::take(&dir, LOCK, Kind::Exclusive, Wait::No)?;
             lock.record_pid()?;
+            // By this the next command finds it if this process is killed from here on.
+            self.run.mkdir_open(&directory, PRIVATE)?;
             Ok((dir, lock, self.claim(name, &directory)?))
         });
         match begun {
@@ -103,6 +107,7 @@ impl Catalog {
             }
             Err(error) => {
                 // What stays behind has no record: the next sweep removes it.
+                let _ = self.run.remove_all(&directory);
                 let _ = self.dir.remove_all(&directory);
                 Err(error)
             }
@@ -253,18 +258,32 @@ impl Catalog {
         let mut found = Vec::new();
         for entry in self.run.entries()? {
             let name = entry?.name;
-            let container = name.to_str().map(|id| self.load(id)).transpose()?.flatten();
-            match container {
-                Some(container) if lock::holder(&container.dir, LOCK)? == Holder::None => {
-                    found.push(container);
+            let Some(id) = name.to_str() else { continue };
+            match self.load(id) {
+                Ok(Some(container)) => {
+                    if lock::holder(&container.dir, LOCK)? == Holder::None {
+                        found.push(container);
+                    }
                 }
-                Some(_) => {}
-                // Its container has gone.
-                None if self.dir.exists(Path::new(&name).join(LOCK))? => {}
-                None => self.run.remove_all(&name)?,
+                // It is being made or removed, or was: what is left of that has no process.
+                Ok(None) if self.dir.exists(Path::new(id).join(LOCK))? => {}
+                Ok(None) => self.run.remove_all(id)?,
+                // What cannot be read is for a person to decide about.
+                Err(_) => {}
             }
         }
         Ok(found)
+    }
+
+    /// Waits until nobody else puts away what crashed runs have left. Two that remove one container
+    /// would be in each other's way.
+    pub(super) fn lock_sweep(&self) -> Result<Lock, ContainerError> {
+        Ok(Lock::take(&self.dir, SWEEP_LOCK, Kind::Exclusive, Wait::Forever)?)
+    }
+
+    /// Removes what only a run needed, where its process was never started.
+    pub(super) fn forget_run(&self, owned: &Owned) -> Result<(), ContainerError> {
+        Ok(self.run.remove_all(owned.record().id.to_string())?)
     }
 
     /// Ends a run: writes down how, and removes what only the run needed.
@@ -296,15 +315,19 @@ impl Catalog {
     /// Takes a container's lock.
     ///
     /// # Errors
-    /// [`ContainerError::Running`] while another process has it.
+    /// [`ContainerError::Running`] while another process has it, [`ContainerError::NotFound`] if it
+    /// was removed in the meantime.
     pub fn own(&self, container: Container) -> Result<Owned, ContainerError> {
         match Lock::take(&container.dir, LOCK, Kind::Exclusive, Wait::No) {
             Ok(lock) => {
                 lock.record_pid()?;
                 Ok(Owned { container, lock })
             }
-            Err(creel_base::lock::LockError::Held { .. }) => {
+            Err(LockError::Held { .. }) => {
                 Err(ContainerError::Running { name: container.record.name })
+            }
+            Err(LockError::Open { source, .. }) if source.is_not_found() => {
+                Err(ContainerError::NotFound { text: container.record.name })
             }
             Err(error) => Err(error.into()),
         }
@@ -323,13 +346,14 @@ impl Catalog {
     pub fn remove(&self, owned: Owned) -> Result<(), ContainerError> {
         let record = &owned.container.record;
         let id = record.id.to_string();
-        self.run.remove_all(&id)?;
         self.release_name(&record.name, &id);
-        // The record goes first: from then on nobody finds the container.
+        // The record goes first: from then on nobody finds the container. Until then its run-time
+        // files tell of it, should this process be killed.
         match owned.container.dir.unlink(RECORD) {
             Err(error) if !error.is_not_found() => return Err(error.into()),
             _ => {}
         }
+        self.run.remove_all(&id)?;
         Ok(self.dir.remove_all(&id)?)
     }
 
@@ -361,6 +385,7 @@ impl Catalog {
         if dir.exists(RECORD)? {
             return Ok(false);
         }
+        self.run.remove_all(id)?;
         self.dir.remove_all(id)?;
         Ok(true)
     }
@@ -393,6 +418,7 @@ impl Drop for Draft<'_> {
             let directory = self.id.to_string();
             self.catalog.release_name(&self.name, &directory);
             // What stays behind has no record: the next sweep removes it.
+            let _ = self.catalog.run.remove_all(&directory);
             let _ = self.catalog.dir.remove_all(&directory);
         }
     }

@@ -73,12 +73,16 @@ impl Engine {
     pub fn sweep_containers(&self) -> Result<Vec<String>, RunError> {
         let catalog = self.containers()?;
         let mut swept = Vec::new();
+        if catalog.crashed()?.is_empty() {
+            return Ok(swept);
+        }
+        let _lock = catalog.lock_sweep()?;
         for container in catalog.crashed()? {
             let name = container.record.name.clone();
             match catalog.own(container) {
                 Ok(owned) => self.put_away_crashed(&catalog, owned)?,
-                // Somebody else sees to it.
-                Err(ContainerError::Running { .. }) => continue,
+                // Somebody else sees to it, or has.
+                Err(ContainerError::Running { .. } | ContainerError::NotFound { .. }) => continue,
                 Err(error) => return Err(error.into()),
             }
             swept.push(name);
@@ -95,9 +99,9 @@ impl Engine {
         if let Some(cgroup) = cgroups::existing(owned.record()) {
             cgroup.remove()?;
         }
-        let ended = Timestamp::now();
-        let started = process.map_or(ended, |process| process.started);
-        catalog.end(&owned, &Exit { code: KILLED, started, ended })?;
+        let Some(process) = process else { return Ok(catalog.forget_run(&owned)?) };
+        let exit = Exit { code: KILLED, started: process.started, ended: Timestamp::now() };
+        catalog.end(&owned, &exit)?;
         Ok(())
     }
 }
