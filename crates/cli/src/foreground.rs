@@ -37,6 +37,9 @@ impl Attached for Started {
 
 /// Returns what the root of a container is to be made of, pulled where that is wanted.
 pub(crate) fn image(engine: &Engine, name: &str, choice: &Choice) -> Result<Base, Failure> {
+    if is_path(name) {
+        return pulled(engine, name, choice);
+    }
     let in_store = |error: &ImageError| matches!(error, ImageError::NotFound { .. });
     let found = match (name, choice.pull) {
         (host::NAME, _) => return Ok(Base::Host(host::places_of_work())),
@@ -50,6 +53,14 @@ pub(crate) fn image(engine: &Engine, name: &str, choice: &Choice) -> Result<Base
         Ok(image) if !suits(&image, choice) => pulled(engine, name, choice),
         found => Ok(Base::Image(Box::new(found?))),
     }
+}
+
+/// Tells whether an image is a file or directory here, which is read whenever it is named.
+fn is_path(name: &str) -> bool {
+    matches!(
+        name.parse(),
+        Ok(Source::Oci(..) | Source::OciArchive(..) | Source::DockerArchive(..) | Source::Dir(_))
+    )
 }
 
 /// Tells whether an image in the store is for the platform that was asked for.

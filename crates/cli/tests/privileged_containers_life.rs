@@ -97,6 +97,24 @@ fn privileged_exec_and_removal_of_a_running_one() {
 }
 
 #[test]
+fn privileged_a_user_executes_in_a_running_one() {
+    for who in [Who::User, Who::UserWithOneId] {
+        let world = World::new(who);
+        let running = waits(&world, &["--rm", "--name", "one"]);
+        let said = world.result(&["exec", "one", "sh", "-c", "id -u; pwd; exit 9"]);
+        assert_eq!(said, (9, "0\n/\n".into(), String::new()), "{who:?}");
+        // Control groups of version 1 are root's alone: a limit is refused, not left out.
+        if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+            let limited = ["run", "--rm", "--memory", "32m", "box", "true"];
+            world.refuses(&limited, &["control groups", "hint: "]);
+        }
+        running.signal("TERM");
+        assert_eq!(running.end(), (Some(5), "term\n".into()));
+        world.is_clean();
+    }
+}
+
+#[test]
 fn privileged_what_containers_use_stays() {
     let world = World::new(Who::Root);
     world.runs(&["run", "--name", "user", "box", "sh", "-c", "echo changed > /made"]);

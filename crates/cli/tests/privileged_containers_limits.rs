@@ -6,6 +6,9 @@ mod containers;
 use std::process::{Command, Stdio};
 
 use containers::{INIT, Who, World, sh};
+use creel_testkit::busybox;
+use creel_testkit::image::Image;
+use creel_testkit::tar::{Entry, Tar};
 
 /// A file of the container's own group, as version 2 or 1 has it.
 fn group_file(new: &str, old: &str) -> String {
@@ -44,9 +47,12 @@ fn privileged_system_calls_are_filtered() {
     assert_ne!(world.script(&[], mount).0, 0);
     let json = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls":
         [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}]}"#;
-    let file = format!("seccomp={}", world.file("profile.json", json));
+    let own = "default allow\nunknown allow\nerrno=95 mkdir mkdirat\n";
     let made = "mkdir /x 2>&1 | sed 's/.*: //'";
-    world.prints(&["--security-opt", &file], made, "Operation not supported");
+    for (name, profile) in [("profile.json", json), ("profile", own)] {
+        let file = format!("seccomp={}", world.file(name, profile));
+        world.prints(&["--security-opt", &file], made, "Operation not supported");
+    }
     world.prints(&["--security-opt", "seccomp=unconfined"], "mkdir /x && echo made", "made");
     let wrong = format!("seccomp={}", world.file("wrong.json", "{"));
     world.refuses(&["run", "--rm", "--security-opt", &wrong, "box", "true"], &["seccomp profile"]);
@@ -66,6 +72,22 @@ fn privileged_a_container_without_restrictions() {
     let write = "echo other > /proc/sys/kernel/hostname && hostname";
     world.prints(&["--privileged"], write, "other");
     assert_ne!(std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim(), "other");
+    world.is_clean();
+}
+
+/// What an image or a container holds as a device is none, even with the right to make one.
+#[test]
+fn privileged_devices_of_an_image_do_not_work() {
+    let world = World::new(Who::Root);
+    let node = Tar::new().with(Entry::char_device("disk", 1, 5).mode(0o666)).finish();
+    let layers = Image::new().layer(busybox::layer().unwrap()).layer(node);
+    layers.write(&world.path("devices"), "latest").unwrap();
+    let image = format!("oci:{}:latest", world.path("devices").display());
+    let script = "test -c /disk && mknod /own c 1 5 && for node in /disk /own; do \
+                  (head -c 1 $node) 2>/dev/null || echo refused; done";
+    let run = ["run", "--rm", "--cap-add", "mknod", &image, "/bin/sh", "-c", script];
+    let (code, said, error) = world.result(&run);
+    assert_eq!((code, said.as_str()), (0, "refused\nrefused\n"), "{error}");
     world.is_clean();
 }
 
