@@ -204,8 +204,13 @@ fn seccomp_profile_seeds_read_as_named() {
     for entry in std::fs::read_dir(seeds).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        profile::fuzz(text.as_bytes());
+        let bytes = std::fs::read(&path).unwrap();
+        profile::fuzz(&bytes);
+        // What the fuzzer has found has no name that says what it is.
+        if name.starts_with("found-") {
+            continue;
+        }
+        let text = String::from_utf8(bytes).unwrap();
         assert_eq!(Profile::parse(&text).is_ok(), good.contains(&name), "{name}");
         count += 1;
     }
