@@ -13,5 +13,6 @@ pub mod media_type;
 pub mod path;
 pub mod platform;
 pub mod reference;
+mod sha256;
 pub mod size;
 pub mod transport;
