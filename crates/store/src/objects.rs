@@ -100,8 +100,8 @@ impl Objects {
 
     /// The first place where an object lies.
     pub(crate) fn find(&self, id: &ObjectId) -> Result<Option<Location>> {
-        if let Some(location) = self.find_own(id)?.first() {
-            return Ok(Some(*location));
+        if let Some(location) = self.find_first(id)? {
+            return Ok(Some(location));
         }
         for alternate in &self.alternates {
             if let Some(location) = alternate.find(id)? {
@@ -118,6 +118,19 @@ impl Objects {
             found.extend(alternate.find_all(id)?);
         }
         Ok(found)
+    }
+
+    /// A place where an object lies in this store, with no look at more indexes than it takes.
+    fn find_first(&self, id: &ObjectId) -> Result<Option<Location>> {
+        let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);
+        for (_, index) in &runs.indexes {
+            let records = index.find(id)?;
+            let mut places = records.iter().map(|record| record.at);
+            if let Some(at) = places.find(|at| runs.packs.contains(&at.pack)) {
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
     }
 
     fn find_own(&self, id: &ObjectId) -> Result<Vec<Location>> {

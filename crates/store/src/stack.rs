@@ -57,12 +57,13 @@ impl Transaction<'_> {
         let mut stack = Vec::with_capacity(diff_ids.len());
         for (number, (chain_id, diff_id)) in chain_ids(diff_ids).iter().zip(diff_ids).enumerate() {
             let known = self.store().recipe(chain_id)?.map(|recipe| recipe.tree);
-            // The lowest layer's chain id is its diff id: that recipe says nothing of a stack.
+            // The lowest layer's chain id is its diff id: that recipe is the layer's own. Nothing
+            // is below that could give it another tree, and it is not for a stack to replace.
             let tree = match known.filter(|_| number > 0) {
                 Some(tree) => tree,
                 None => self.resolve(&mut lower, number, diff_id)?,
             };
-            if known != Some(tree) {
+            if number > 0 && known != Some(tree) {
                 let recipe = Recipe { tree, compressed: Vec::new(), verified: true };
                 self.put_recipe(chain_id, &recipe)?;
             }

@@ -193,6 +193,32 @@ fn a_stack_is_resolved_once_and_kept_by_its_chain_id() {
 }
 
 #[test]
+fn a_stack_leaves_the_recipe_of_its_lowest_layer_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    for (number, backend) in [Backend::Packed, Backend::Loose].iter().enumerate() {
+        let path = dir.path().join(number.to_string());
+        let store = Store::create(&path, backend, vec![]).unwrap();
+        // Its directories are only implied, and a later file takes the place of an earlier one.
+        let tar = archive(&[
+            member("a/b/twice", b'0', "", b"first"),
+            member("a/b/twice", b'0', "", b"second"),
+        ]);
+        let (lower, upper) = (ingest(&store, &tar).unwrap(), ingest(&store, &base()).unwrap());
+        let transaction = store.begin().unwrap();
+        transaction.know_layer(&lower.diff_id, &[Digest::sha256(b"compressed")]).unwrap();
+        let before = store.recipe(&lower.diff_id).unwrap().unwrap();
+        for above in [&[][..], &[upper.diff_id], &[lower.diff_id, upper.diff_id]] {
+            let stack = transaction.stack(&[&[lower.diff_id], above].concat()).unwrap();
+            assert_eq!(stack[0], lower.tree);
+            assert_eq!(store.recipe(&lower.diff_id).unwrap().as_ref(), Some(&before));
+        }
+        let mut out = Vec::new();
+        store.export_layer(&lower.diff_id, &mut out).unwrap();
+        assert_eq!(out, tar);
+    }
+}
+
+#[test]
 fn a_stack_that_does_not_fit_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let store = create(&dir);
