@@ -1,6 +1,6 @@
 //! Contents on their way into the store, whatever the backend.
 
-use creel_base::digest::ObjectId;
+use creel_base::digest::{Hasher, ObjectId};
 use creel_codec::layer::LayerSink;
 use creel_codec::tree::Tree;
 
@@ -27,6 +27,18 @@ impl Ingest {
         })
     }
 
+    /// Adds bytes to the content, and to the hash of the archive that they are in.
+    pub(crate) fn data_of_archive(
+        &mut self,
+        data: &[u8],
+        archive: Option<&mut Hasher>,
+    ) -> Result<()> {
+        match self {
+            Self::Packed(pack) => pack.data_of_archive(data, archive),
+            Self::Loose(staging) => staging.data_of_archive(data, archive),
+        }
+    }
+
     /// Stores the tree of which all contents have come; durable on return.
     pub(crate) fn finish(self, transaction: &Transaction<'_>, tree: &Tree) -> Result<ObjectId> {
         match self {
@@ -50,10 +62,7 @@ impl LayerSink for Ingest {
     }
 
     fn data(&mut self, data: &[u8]) -> Result<()> {
-        match self {
-            Self::Packed(pack) => pack.data(data),
-            Self::Loose(staging) => staging.data(data),
-        }
+        self.data_of_archive(data, None)
     }
 
     fn hole(&mut self, length: u64) -> Result<()> {

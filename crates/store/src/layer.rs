@@ -27,8 +27,6 @@ pub struct LayerWriter<'a> {
     transaction: &'a Transaction<'a>,
     reader: LayerReader,
     sink: Sink<'a>,
-    /// Of all bytes fed; `None` where the caller hashes them.
-    hasher: Option<Hasher>,
 }
 
 impl Transaction<'_> {
@@ -43,8 +41,8 @@ impl Transaction<'_> {
             sink: Sink {
                 contents: Ingest::new(self, owners)?,
                 tape: Recording::new(self.store())?,
+                hasher: Some(Hasher::new(Algorithm::Sha256)),
             },
-            hasher: Some(Hasher::new(Algorithm::Sha256)),
         })
     }
 }
@@ -53,7 +51,7 @@ impl LayerWriter<'_> {
     /// Leaves it to the caller to hash what it feeds, as on another thread:
     /// [`LayerWriter::finish`] then takes the diff id on trust.
     pub fn hashed_by_caller(mut self) -> Self {
-        self.hasher = None;
+        self.sink.hasher = None;
         self
     }
 
@@ -64,9 +62,6 @@ impl LayerWriter<'_> {
     /// [`StoreError::Layer`] for an archive that is refused, and those of writing. After one, the
     /// writer is of no use.
     pub fn feed(&mut self, tar: &[u8]) -> Result<()> {
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(tar);
-        }
         self.reader.feed(tar, &mut self.sink).map_err(refused)
     }
 
@@ -81,9 +76,9 @@ impl LayerWriter<'_> {
     /// As [`LayerWriter::feed`]; [`StoreError::DigestMismatch`] for another `diff_id`;
     /// [`StoreError::OutOfOrder`] where neither side has hashed.
     pub fn finish(self, diff_id: Option<Digest>, compressed: &[Digest]) -> Result<Layer> {
-        let Self { transaction, reader, mut sink, hasher } = self;
+        let Self { transaction, reader, mut sink } = self;
         let tree = reader.finish(&mut sink).map_err(refused)?;
-        let found = hasher.map(Hasher::finish);
+        let found = sink.hasher.take().map(Hasher::finish);
         if let (Some(expected), Some(found)) = (diff_id, found) {
             same(&expected, found)?;
         }
@@ -147,6 +142,9 @@ fn refused(error: LayerError) -> StoreError {
 struct Sink<'a> {
     contents: Ingest,
     tape: Recording<'a>,
+    /// Of the archive, whose bytes all come as contents or verbatim; `None` where the caller hashes
+    /// it.
+    hasher: Option<Hasher>,
 }
 
 impl Sink<'_> {
@@ -183,7 +181,7 @@ impl LayerSink for Sink<'_> {
 
     fn data(&mut self, data: &[u8]) -> Result<()> {
         self.tape.data(data.len() as u64);
-        self.contents.data(data)
+        self.contents.data_of_archive(data, self.hasher.as_mut())
     }
 
     fn hole(&mut self, length: u64) -> Result<()> {
@@ -198,6 +196,9 @@ impl LayerSink for Sink<'_> {
     }
 
     fn verbatim(&mut self, bytes: &[u8]) -> Result<()> {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
         self.tape.verbatim(bytes)
     }
 }

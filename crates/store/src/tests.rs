@@ -13,6 +13,7 @@ use crate::{
 
 mod layers;
 mod loose;
+mod packs;
 mod snapshot;
 mod tapes;
 

@@ -13,3 +13,4 @@ pub mod selfexe;
 pub mod sha256;
 pub mod signals;
 pub mod userns;
+pub mod writeback;

@@ -58,6 +58,21 @@ impl Staging {
         Ok(Self { above, name, dir, files: HashMap::new(), current: None, owners })
     }
 
+    /// Adds bytes to the content, and to the hash of the archive that they are in.
+    pub(crate) fn data_of_archive(
+        &mut self,
+        data: &[u8],
+        archive: Option<&mut Hasher>,
+    ) -> Result<()> {
+        match (&mut self.current, archive) {
+            (Some(current), Some(archive)) => current.hasher.update_both(archive, data),
+            (Some(current), None) => current.hasher.update(data),
+            // What follows refuses it.
+            (None, _) => {}
+        }
+        self.grow(data.len() as u64, Some(data))
+    }
+
     /// Stores the tree of which all contents have come, or are in other checkouts; durable on return.
     pub(crate) fn finish(mut self, store: &Store, tree: &Tree) -> Result<ObjectId> {
         if self.current.is_some() {
@@ -181,10 +196,7 @@ impl LayerSink for Staging {
     }
 
     fn data(&mut self, data: &[u8]) -> Result<()> {
-        if let Some(current) = &mut self.current {
-            current.hasher.update(data);
-        }
-        self.grow(data.len() as u64, Some(data))
+        self.data_of_archive(data, None)
     }
 
     fn hole(&mut self, length: u64) -> Result<()> {

@@ -4,6 +4,7 @@
 
 pub(crate) mod encode;
 pub(crate) mod index;
+mod writeback;
 pub(crate) mod writer;
 
 use core::fmt;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use creel_base::digest::{Algorithm, Hasher, ObjectId};
 
 use super::encode;
+use super::writeback::Writeback;
 use super::{BLOCK, INLINE_LIMIT, Location, PACK_MAGIC, PACK_VERSION, PackId, Record, align};
 use crate::error::{Result, StoreError};
 use crate::fault;
@@ -18,6 +19,8 @@ use crate::objects::Objects;
 
 /// Big contents reach the file in writes of about this size.
 const BUFFER: usize = 1 << 20;
+/// Pieces of very big contents from this size on are written as they come.
+const DIRECT: usize = 64 << 10;
 /// Small objects are gathered in runs of this size, so that they share blocks.
 const SMALL_RUN: usize = 256 << 10;
 const ZEROS: [u8; 4096] = [0; 4096];
@@ -33,6 +36,7 @@ pub struct PackWriter {
     /// Contents not yet in the file; they begin at `buffer_at`.
     buffer: Vec<u8>,
     buffer_at: u64,
+    writeback: Writeback,
     /// End of what is allotted.
     end: u64,
     small: Vec<u8>,
@@ -81,6 +85,7 @@ impl PackWriter {
             records: HashMap::new(),
             buffer: header,
             buffer_at: 0,
+            writeback: Writeback::default(),
             end: BLOCK,
             small: Vec::new(),
             small_at: 0,
@@ -122,14 +127,31 @@ impl PackWriter {
 
     /// Adds bytes to the object.
     pub fn data(&mut self, bytes: &[u8]) -> Result<()> {
+        self.data_of_archive(bytes, None)
+    }
+
+    /// Adds bytes to the object, and to the hash of the archive that they are in.
+    pub(crate) fn data_of_archive(
+        &mut self,
+        bytes: &[u8],
+        archive: Option<&mut Hasher>,
+    ) -> Result<()> {
         let mut current = self.take_current()?;
         current.grow(bytes.len() as u64)?;
-        current.hasher.update(bytes);
+        match archive {
+            Some(archive) => current.hasher.update_both(archive, bytes),
+            None => current.hasher.update(bytes),
+        }
         if current.size <= INLINE_LIMIT {
             current.head.extend_from_slice(bytes);
         } else {
             self.start_big(&mut current)?;
-            self.append(bytes)?;
+            // One that fits the buffer is taken back without a call when it is known.
+            if current.size > BUFFER as u64 && bytes.len() >= DIRECT {
+                self.append_directly(bytes)?;
+            } else {
+                self.append(bytes)?;
+            }
         }
         self.current = Some(current);
         Ok(())
@@ -218,12 +240,23 @@ impl PackWriter {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        self.end = self
-            .end
-            .checked_add(bytes.len() as u64)
-            .ok_or(StoreError::TooLarge { what: "pack" })?;
+        self.end = self.end_after(bytes)?;
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes bytes as they come, without a copy.
+    fn append_directly(&mut self, bytes: &[u8]) -> Result<()> {
+        let end = self.end_after(bytes)?;
+        self.flush()?;
+        self.write_at(bytes, self.end)?;
+        (self.end, self.buffer_at) = (end, end);
+        Ok(())
+    }
+
+    fn end_after(&self, bytes: &[u8]) -> Result<u64> {
+        let end = self.end.checked_add(bytes.len() as u64);
+        end.ok_or(StoreError::TooLarge { what: "pack" })
     }
 
     fn skip(&mut self, length: u64) -> Result<()> {
@@ -241,6 +274,7 @@ impl PackWriter {
         self.write_at(&self.buffer, self.buffer_at)?;
         self.buffer.clear();
         self.buffer_at = self.end;
+        self.writeback.written(&self.file, self.end);
         Ok(())
     }
 
@@ -264,6 +298,7 @@ impl PackWriter {
             ))?;
         }
         self.end = start;
+        self.writeback.cut(start);
         Ok(())
     }
 
