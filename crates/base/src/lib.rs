@@ -13,6 +13,5 @@ pub mod media_type;
 pub mod path;
 pub mod platform;
 pub mod reference;
-mod sha256;
 pub mod size;
 pub mod transport;

@@ -1,4 +1,4 @@
-//! Safe wrappers for the kernel calls that rustix lacks, and for instructions of the processor.
+//! Safe wrappers for the kernel calls that rustix lacks.
 //!
 //! The one crate with `unsafe`: each block proves what it relies on.
 // The workspace denies it everywhere else.
@@ -10,7 +10,6 @@ pub mod loop_device;
 pub mod mount;
 pub mod program;
 pub mod selfexe;
-pub mod sha256;
 pub mod signals;
 pub mod userns;
 pub mod writeback;
