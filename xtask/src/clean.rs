@@ -7,8 +7,6 @@ use std::process::Command;
 use anyhow::Context as _;
 use tempfile::TempDir;
 
-use crate::run::run;
-
 /// Removes the directory.
 pub(crate) fn remove(directory: TempDir) -> anyhow::Result<()> {
     unmount_below(directory.path())?;
@@ -23,7 +21,9 @@ pub(crate) fn unmount_below(directory: &Path) -> anyhow::Result<()> {
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
     let below: Vec<&str> = points.filter(|point| Path::new(point).starts_with(directory)).collect();
     for point in below.into_iter().rev() {
-        run(Command::new("umount").args(["--lazy", point]))?;
+        // Not by `run`, which an interrupt ends: cleaning up is what is left to do then.
+        let status = Command::new("umount").args(["--lazy", point]).status()?;
+        anyhow::ensure!(status.success(), "cannot unmount `{point}`: {status}");
     }
     Ok(())
 }
