@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use creel_testkit::{docker_registry, image, peers as kit};
 
-use crate::run::{cargo, is_root, repository, run, target_directory};
+use crate::run::{capture, cargo, is_root, repository, run, target_directory};
 use crate::{arrows, debian, interrupt, peers, tools};
 
 /// Tests that need root have this in their module, file or function name.
@@ -16,6 +16,9 @@ const PRIVILEGED: &str = "test(/privileged/) | binary(/privileged/)";
 
 /// And those that need other container tools have this too.
 const PEERS: &str = "test(/peers/) | binary(/peers/)";
+
+/// Makes cargo work on the fuzz targets.
+const FUZZ: [&str; 2] = ["--manifest-path", "fuzz/Cargo.toml"];
 
 /// What to test.
 #[derive(clap::Args)]
@@ -96,6 +99,8 @@ fn timed(tier: Tier) -> (Tier, Duration, anyhow::Result<()>) {
 
 fn check_sources() -> anyhow::Result<()> {
     arrows::check()?;
+    // A workspace of its own, whose lock file is easily forgotten.
+    capture(cargo().args(["metadata", "--locked", "--format-version=1"]).args(FUZZ))?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo().args([
         "clippy",
@@ -123,7 +128,8 @@ fn replay_seeds() -> anyhow::Result<()> {
     let fuzz = repository().join("fuzz");
     let built = target_directory().join("fuzz");
     run(cargo()
-        .args(["build", "--release", "--locked", "--manifest-path", "fuzz/Cargo.toml"])
+        .args(["build", "--release", "--locked"])
+        .args(FUZZ)
         .env("CARGO_TARGET_DIR", &built)
         .env("RUSTFLAGS", "--cfg fuzzing"))?;
     let (mut targets, mut seeds) = (0, 0);
