@@ -36,6 +36,7 @@ impl Join {
         let mut steps = Steps::new();
         let target = steps.program.give(Arc::clone(&self.target));
         steps.add("wait for the parent", Op::WaitForParent);
+        steps.enter(self.cgroup.as_deref())?;
         // Before the namespaces: processes of the container must not inspect this one
         // (CVE-2016-9962).
         steps.add("forbid inspection", Op::NotDumpable);
@@ -44,10 +45,7 @@ impl Join {
         let slave = self.lower_terminal(&mut steps)?;
         lower_process(&self.process, &mut steps, slave, self.denies_setgroups)?;
         let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
-        let set_up = |pid| {
-            parent::enter(self.cgroup.as_deref(), pid)?;
-            parent::limit(&self.process, pid)
-        };
+        let set_up = |pid| parent::limit(&self.process, pid);
         let started = steps.program.start(0, cgroup.as_ref(), set_up);
         started.map_err(|failure| steps.explain(failure, &self.process))
     }

@@ -2,11 +2,13 @@
 
 use std::ffi::CString;
 use std::io;
+use std::sync::Arc;
 
 use creel_sys::program::{
     Attributes, Depth, Failure, Kind, NewFileSystem, Op, Program, Running, Slot, Terminal,
 };
 
+use crate::cgroup::Cgroup;
 use crate::device::{lower_bound_device, lower_node, open_dev, single_name};
 use crate::error::SpawnError;
 use crate::mount::{READ_ONLY, lower_connected, lower_mount, target_parts};
@@ -45,6 +47,17 @@ impl Steps {
 
     pub(crate) fn slot(&mut self) -> Slot {
         self.program.slot()
+    }
+
+    /// Moves the process into a group of version 1. That comes before anything that takes away the
+    /// right to do so or sight of the group.
+    pub(crate) fn enter(&mut self, cgroup: Option<&Cgroup>) -> Result<(), SpawnError> {
+        let Some(group) = cgroup else { return Ok(()) };
+        for (controller, tasks) in group.controllers().iter().zip(group.entrances()?) {
+            let tasks = self.program.give(Arc::new(tasks));
+            self.add(format!("enter the control group in `{controller}`"), Op::EnterCgroup(tasks));
+        }
+        Ok(())
     }
 
     pub(crate) fn explain(&self, failure: Failure, process: &Process) -> SpawnError {
@@ -89,6 +102,7 @@ impl Plan {
     pub(crate) fn lower(&self) -> Result<Steps, SpawnError> {
         let mut steps = Steps::new();
         steps.add("wait for the parent", Op::WaitForParent);
+        steps.enter(self.cgroup.as_deref())?;
         self.lower_identity(&mut steps);
         steps.add("forbid inspection", Op::NotDumpable);
         steps.add("clear the mask", Op::Umask(0));

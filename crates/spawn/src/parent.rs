@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 
 use creel_sys::program::raise_limit;
 
-use crate::cgroup::Cgroup;
 use crate::lower::invalid;
 use crate::plan::{IdMap, MapWriter, Namespace, Plan, Process};
 
@@ -15,12 +14,7 @@ pub(crate) fn set_up(plan: &Plan, pid: i32) -> io::Result<()> {
     if plan.namespaces.contains(&Namespace::User) {
         write_maps(plan, pid)?;
     }
-    enter(plan.cgroup.as_deref(), pid)?;
     limit(&plan.process, pid)
-}
-
-pub(crate) fn enter(cgroup: Option<&Cgroup>, pid: i32) -> io::Result<()> {
-    cgroup.map_or(Ok(()), |group| group.enter(pid).map_err(io::Error::other))
 }
 
 /// Raises limits and sets badness with the rights of the parent; the child lowers its limits

@@ -140,6 +140,9 @@ pub struct CapabilitySets {
 pub enum Op {
     /// Waits until the parent has finished its part (id maps, limits, cgroups).
     WaitForParent,
+    /// Moves this process, which has one thread, into the control group of version 1 whose `tasks`
+    /// is open for writing in the slot.
+    EnterCgroup(Slot),
     /// Hides memory and descriptors from other processes until `execve`.
     NotDumpable,
     /// Enters `CLONE_NEW*` namespaces of the process whose pidfd the slot holds, then continues
