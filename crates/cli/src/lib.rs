@@ -29,7 +29,11 @@ use failure::Failure;
 
 /// Runs the program with this process's arguments.
 pub fn main() -> ExitCode {
-    run(std::env::args_os())
+    let argv: Vec<_> = std::env::args_os().collect();
+    match protection::ensure_early(&argv) {
+        Ok(()) => run(argv),
+        Err(failure) => failure.report(),
+    }
 }
 
 /// Runs the program with these arguments, the program's own name first.

@@ -15,10 +15,19 @@ use crate::failure::Failure;
 /// The variable by which this program tells itself the descriptor of the mount.
 const PASSED: &str = "CREEL_SELF_MOUNT";
 
+/// The commands that start a process in a container.
+const STARTING: [&str; 3] = ["run", "start", "exec"];
+
+/// Does what [`ensure`] does before anything else is done where an argument looks like a command that
+/// will ask for it: reading the command line takes longer than executing the program, and would be
+/// done twice. What it cannot know, as options of these names, costs one execution and no more.
+pub(crate) fn ensure_early(argv: &[OsString]) -> Result<(), Failure> {
+    let starting = argv.iter().skip(1).any(|argument| STARTING.iter().any(|name| argument == name));
+    if starting { ensure() } else { Ok(()) }
+}
+
 /// Makes sure that this program runs from a mount that cannot be written to, by executing it again
 /// if need be. Does nothing for an ordinary user, whose containers' root is not the host's.
-///
-/// To be called first of all: everything done before is done twice.
 pub(crate) fn ensure() -> Result<(), Failure> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
