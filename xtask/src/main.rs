@@ -9,6 +9,7 @@ mod build;
 mod clean;
 mod debian;
 mod demo;
+mod guest;
 mod install;
 mod interrupt;
 mod peers;
@@ -40,6 +41,8 @@ enum Task {
     Build,
     /// Pull, run and measure a real image on this machine, from nothing
     Demo,
+    /// Run a script in a throw-away machine with control groups of version 2
+    Guest(guest::Args),
     /// Make a real image as an OCI layout
     Image(debian::Args),
     /// Install the programs, man pages and completions
@@ -69,6 +72,7 @@ fn run_task() -> anyhow::Result<()> {
         Task::Bench(args) => bench::run_all(&args),
         Task::Build => build::release().map(drop),
         Task::Demo => demo::run(),
+        Task::Guest(args) => guest::run(&args),
         Task::Image(args) => debian::make(&args),
         Task::Install(args) => install::install(&args),
         Task::Peers(args) => peers::enter(&args),

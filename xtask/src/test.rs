@@ -6,16 +6,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
-use creel_testkit::{docker_registry, image, peers as kit};
+use creel_testkit::{docker_registry, guest, image, peers as kit};
 
 use crate::run::{capture, cargo, is_root, repository, run, target_directory};
-use crate::{arrows, debian, interrupt, peers, tools};
+use crate::{arrows, debian, guest as machine, interrupt, peers, tools};
 
 /// Tests that need root have this in their module, file or function name.
 const PRIVILEGED: &str = "test(/privileged/) | binary(/privileged/)";
 
 /// And those that need other container tools have this too.
 const PEERS: &str = "test(/peers/) | binary(/peers/)";
+
+/// Tests that run in a guest have this, and not the word for root: as tests they need no more than
+/// QEMU.
+const GUEST: &str = "test(/guest/) | binary(/guest/)";
 
 /// Makes cargo work on the fuzz targets.
 const FUZZ: [&str; 2] = ["--manifest-path", "fuzz/Cargo.toml"];
@@ -39,20 +43,22 @@ enum Tier {
     Root,
     /// Tests against other container tools: root, and `./x peers`
     Peers,
+    /// Tests in throw-away machines with control groups of version 2: root, for their disk
+    Guest,
     /// Fuzz targets built, and their seeds replayed
     Fuzz,
 }
 
 impl Tier {
     const fn needs_root(self) -> bool {
-        matches!(self, Self::Root | Self::Peers)
+        matches!(self, Self::Root | Self::Peers | Self::Guest)
     }
 
     fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Static => check_sources(),
-            Self::User => nextest(&format!("not ({PRIVILEGED})"), &mut cargo()),
-            Self::Root => nextest(&format!("({PRIVILEGED}) - ({PEERS})"), &mut cargo()),
+            Self::User => nextest(&format!("not ({PRIVILEGED} | {GUEST})"), &mut cargo()),
+            Self::Root => nextest(&format!("({PRIVILEGED}) - ({PEERS} | {GUEST})"), &mut cargo()),
             Self::Peers => {
                 let root = peers::ready()?;
                 let images = debian::prepare("demo")?;
@@ -60,6 +66,7 @@ impl Tier {
                 cargo.env(kit::ROOT, root).env(image::REAL, images);
                 nextest(&format!("({PRIVILEGED}) & ({PEERS})"), &mut cargo)
             }
+            Self::Guest => nextest(GUEST, cargo().env(guest::DIRECTORY, machine::ready()?)),
             Self::Fuzz => replay_seeds(),
         }
     }

@@ -1,7 +1,7 @@
 //! What the tasks need from outside, and getting it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::bail;
@@ -16,6 +16,13 @@ pub(crate) const FOR_IMAGES: [Packaged; 1] = [("mmdebstrap", "mmdebstrap")];
 
 /// What the demo needs.
 pub(crate) const FOR_DEMO: [Packaged; 2] = [("newuidmap", "uidmap"), ("useradd", "passwd")];
+
+/// What guests need.
+pub(crate) const FOR_GUESTS: [Packaged; 3] = [
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("mke2fs", "e2fsprogs"),
+    ("busybox", "busybox-static"),
+];
 
 /// What the tests use as judges and helpers.
 const FOR_TESTS: [Packaged; 6] = [
@@ -32,7 +39,7 @@ const CARGO_TOOLS: [(&str, &str); 2] = [("cargo-nextest", "0.9.143"), ("cargo-de
 
 /// Installs everything that any task needs.
 pub(crate) fn install_all() -> anyhow::Result<()> {
-    let packages = [&FOR_IMAGES[..], &FOR_DEMO, &FOR_TESTS].concat();
+    let packages = [&FOR_IMAGES[..], &FOR_DEMO, &FOR_TESTS, &FOR_GUESTS].concat();
     install_packages(&packages)?;
     docker_registry()?;
     install_cargo_tools()
@@ -79,22 +86,28 @@ pub(crate) fn docker_registry() -> anyhow::Result<PathBuf> {
     if program.exists() {
         return Ok(program);
     }
-    fs::create_dir_all(&directory)?;
+    unpack("docker-registry", &directory)?;
+    Ok(program)
+}
+
+/// Unpacks a Debian package into a directory, without installing it.
+pub(crate) fn unpack(package: &str, directory: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(directory)?;
     let mut download = Command::new("apt-get");
     download
-        .args(["-qq", "-o", "APT::Sandbox::User=root", "download", "docker-registry"])
-        .current_dir(&directory);
+        .args(["-qq", "-o", "APT::Sandbox::User=root", "download", package])
+        .current_dir(directory);
     if run(&mut download).is_err() {
         update_packages()?;
         run(&mut download)?;
     }
-    for entry in fs::read_dir(&directory)? {
-        let package = entry?.path();
-        if package.extension().is_some_and(|extension| extension == "deb") {
-            run(Command::new("dpkg-deb").arg("--extract").arg(&package).arg(&directory))?;
+    for entry in fs::read_dir(directory)? {
+        let archive = entry?.path();
+        if archive.extension().is_some_and(|extension| extension == "deb") {
+            run(Command::new("dpkg-deb").arg("--extract").arg(&archive).arg(directory))?;
         }
     }
-    Ok(program)
+    Ok(())
 }
 
 /// Installs the cargo subcommands that are missing; a newer version that is there will do.
@@ -112,5 +125,5 @@ pub(crate) fn install_cargo_tools() -> anyhow::Result<()> {
 /// Some programs live in directories that only root has on `PATH`.
 fn on_root_path(program: &str) -> bool {
     let system = ["/usr/sbin", "/sbin"];
-    on_path(program) || system.iter().any(|d| std::path::Path::new(d).join(program).is_file())
+    on_path(program) || system.iter().any(|d| Path::new(d).join(program).is_file())
 }

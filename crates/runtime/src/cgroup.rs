@@ -1,7 +1,7 @@
 //! Control groups from a specification's `linux.resources`.
 
 use creel_base::hint::Hint;
-use creel_spawn::cgroup::{Cgroup, CgroupError, DeviceRule, Devices, Hierarchy, Limits};
+use creel_spawn::cgroup::{Access, Cgroup, CgroupError, DeviceRule, Devices, Hierarchy, Limits};
 
 use crate::lower::{LowerError, value};
 use crate::spec::{self, Resources};
@@ -93,15 +93,15 @@ fn device_rule(index: usize, rule: &spec::DeviceRule) -> Result<DeviceRule, Lowe
             .map_err(|_| value(field(name), number, "a device number")),
     };
     let access = rule.access.as_deref().unwrap_or("rwm");
-    if access.is_empty() || access.chars().any(|letter| !"rwm".contains(letter)) {
+    let Some(access) = Access::parse(access) else {
         return Err(value(field("access"), access, "some of `r`, `w` and `m`"));
-    }
+    };
     Ok(DeviceRule {
         allow: rule.allow,
         devices,
         major: number("major", rule.major)?,
         minor: number("minor", rule.minor)?,
-        access: access.into(),
+        access,
     })
 }
 

@@ -1,4 +1,5 @@
-//! Containers in control groups of whichever version this machine has; needs root.
+//! Containers in control groups of whichever version this machine has; needs root. They are repeated
+//! in a guest, which has version 2.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
@@ -11,6 +12,7 @@ use creel_runtime::container::{Container, Exec, Identity};
 use creel_runtime::spec::{Memory, Pids, Resources};
 use creel_spawn::Namespace;
 use creel_spawn::cgroup::{Cgroup, Hierarchy};
+use creel_testkit::guest;
 
 fn group(name: &str) -> Arc<Cgroup> {
     let mut resources = common::spec("").linux.unwrap().resources.unwrap();
@@ -69,4 +71,9 @@ fn privileged_a_refused_limit_leaves_no_group() {
         Hierarchy::V2(base) => base.join("creel-test/refused"),
     };
     assert!(!directory.exists());
+}
+
+#[test]
+fn guest_repeats_them_with_version_2() {
+    guest::repeat(&["privileged_"], &[]).unwrap();
 }

@@ -1,11 +1,14 @@
-//! Makes control groups below the mounts of the host; needs root and both versions.
+//! Makes control groups below the mounts of the host; needs root and a hybrid of both versions. What
+//! is about version 2 alone is repeated in a guest, where that has all of its controllers.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use creel_spawn::cgroup::{Cgroup, CgroupError, DeviceRule, Devices, Hierarchy, Limits};
+use creel_spawn::cgroup::{Access, Cgroup, CgroupError, DeviceRule, Devices, Hierarchy, Limits};
+use creel_testkit::guest;
 
 fn live_and_die(group: &Cgroup) {
     let mut child = Command::new("sleep").arg("60").spawn().unwrap();
@@ -17,6 +20,18 @@ fn live_and_die(group: &Cgroup) {
     group.kill().unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(9));
     group.remove().unwrap();
+}
+
+/// On a hybrid it is beside version 1 and has no controllers.
+fn mount_v2() -> PathBuf {
+    let hybrid = Path::new("/sys/fs/cgroup/unified");
+    if hybrid.exists() { hybrid.into() } else { "/sys/fs/cgroup".into() }
+}
+
+#[test]
+fn guest_repeats_what_is_about_version_2() {
+    let names = ["privileged_version_2", "privileged_removal", "privileged_devices_of_version_2"];
+    guest::repeat(&names, &[]).unwrap();
 }
 
 #[test]
@@ -40,18 +55,18 @@ fn privileged_version_1() {
 
 #[test]
 fn privileged_version_2() {
-    let mount = "/sys/fs/cgroup/unified";
-    let group = Cgroup::create(Hierarchy::V2(mount.into()), "creel-test-2").unwrap();
+    let group = Cgroup::create(Hierarchy::V2(mount_v2()), "creel-test-2/a").unwrap();
     assert!(group.open().unwrap().is_some());
     live_and_die(&group);
-    assert!(!fs::exists(format!("{mount}/creel-test-2")).unwrap());
+    assert!(!mount_v2().join("creel-test-2/a").exists());
+    fs::remove_dir(mount_v2().join("creel-test-2")).unwrap();
 }
 
 #[test]
 fn privileged_removal_kills_what_is_left() {
     for (hierarchy, name) in [
         (Hierarchy::detect().unwrap(), "creel-test-3"),
-        (Hierarchy::V2("/sys/fs/cgroup/unified".into()), "creel-test-4"),
+        (Hierarchy::V2(mount_v2()), "creel-test-4"),
     ] {
         let group = Cgroup::create(hierarchy, name).unwrap();
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
@@ -66,18 +81,31 @@ fn privileged_removal_kills_what_is_left() {
 #[test]
 fn privileged_devices_of_version_1_are_refused() {
     let group = Cgroup::create(Hierarchy::V1("/sys/fs/cgroup".into()), "creel-test-5").unwrap();
+    refuses_devices(&group, Path::new("/sys/fs/cgroup/devices/creel-test-5"));
+}
+
+#[test]
+fn privileged_devices_of_version_2_are_refused() {
+    let group = Cgroup::create(Hierarchy::V2(mount_v2()), "creel-test-6").unwrap();
+    refuses_devices(&group, &mount_v2().join("creel-test-6"));
+}
+
+/// A process that enters a group can open what the group allows, and nothing else.
+fn refuses_devices(group: &Cgroup, directory: &Path) {
     let rule = |allow, devices, major| DeviceRule {
         allow,
         devices,
         major,
         minor: major.map(|_| 3),
-        access: "rwm".into(),
+        access: Access::ALL,
     };
     let rules = [rule(false, Devices::All, None), rule(true, Devices::Character, Some(1))];
     group.allow_devices(&rules).unwrap();
-    let script = "echo $$ > /sys/fs/cgroup/devices/creel-test-5/cgroup.procs && \
-                  echo > /dev/null && ! head -c1 /dev/zero";
-    let done = Command::new("sh").args(["-c", script]).output().unwrap();
+    let script = format!(
+        "echo $$ > {}/cgroup.procs && echo > /dev/null && ! head -c1 /dev/zero",
+        directory.display()
+    );
+    let done = Command::new("sh").args(["-c", &script]).output().unwrap();
     assert!(done.status.success(), "{done:?}");
     group.remove().unwrap();
 }

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod access;
+pub mod bpf;
 pub mod lock;
 pub mod loop_device;
 pub mod mount;

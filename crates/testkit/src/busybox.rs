@@ -8,7 +8,7 @@ use crate::image::Image;
 use crate::tar::{Entry, Tar};
 
 /// Where Debian's package busybox-static puts it.
-const PROGRAM: &str = "/bin/busybox";
+pub(crate) const PROGRAM: &str = "/bin/busybox";
 
 /// What is linked to it.
 const APPLETS: [&str; 40] = [

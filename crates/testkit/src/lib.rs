@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 pub mod busybox;
+mod cpio;
 pub mod docker_registry;
+pub mod guest;
 pub mod image;
 pub mod peers;
 pub mod registry;

@@ -1,4 +1,4 @@
-//! Classic BPF programs and the seccomp compiler.
+//! Classic BPF programs and the seccomp compiler; extended BPF programs and device filters.
 //!
 //! Source: the kernel's `Documentation/networking/filter.rst` and
 //! `Documentation/userspace-api/seccomp_filter.rst`.
@@ -6,6 +6,8 @@
 pub mod arch;
 pub mod capability;
 pub mod compile;
+pub mod device;
+pub mod extended;
 pub mod policy;
 pub mod profile;
 pub mod run;

@@ -1,63 +1,72 @@
-//! Which devices a group may open: the controller of version 1. Version 2 has a program for that
-//! instead of a controller.
+//! Which devices a group may open: the controller of version 1, or the program that version 2 asks
+//! in its place.
 
-use super::{Cgroup, CgroupError, Hierarchy, write};
+use std::fs::{self, File};
+use std::os::fd::AsFd as _;
+use std::path::Path;
 
-/// Which kind of devices a rule is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Devices {
-    /// Both kinds; numbers and access do not count.
-    All,
-    /// Character devices.
-    Character,
-    /// Block devices.
-    Block,
-}
+use creel_codec::bpf::device;
+use creel_sys::bpf;
 
-/// A rule; of several, the last one about a device counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceRule {
-    /// Whether it allows or forbids.
-    pub allow: bool,
-    /// What it is about.
-    pub devices: Devices,
-    /// Major number; any if not said.
-    pub major: Option<u32>,
-    /// Minor number; any if not said.
-    pub minor: Option<u32>,
-    /// Some of `r`, `w` and `m` (make a node).
-    pub access: String,
-}
+pub use creel_codec::bpf::device::{Access, Devices, Rule as DeviceRule};
 
-impl DeviceRule {
-    /// The text that the controller takes (`Documentation/admin-guide/cgroup-v1/devices.rst`).
-    fn text(&self) -> String {
-        let kind = match self.devices {
-            Devices::All => return "a *:* rwm".into(),
-            Devices::Character => 'c',
-            Devices::Block => 'b',
-        };
-        let number =
-            |number: Option<u32>| number.map_or_else(|| "*".into(), |number| number.to_string());
-        format!("{kind} {}:{} {}", number(self.major), number(self.minor), self.access)
-    }
-}
+use super::{Cgroup, CgroupError, Hierarchy, access, write};
 
 impl Cgroup {
-    /// Sets which devices can be opened, one write a rule. Does nothing where there is no such
-    /// controller: the container's devices are those in its `/dev` then.
+    /// Sets which devices can be opened. Does nothing where version 1 has no such controller (the
+    /// container's devices are those in its `/dev` then), nor below the first user namespace, where
+    /// the kernel lets nobody make or open a device that its owner has not given.
     ///
     /// # Errors
-    /// Fails if the controller refuses a rule.
+    /// Fails if the controller refuses a rule, or the kernel the program.
     pub fn allow_devices(&self, rules: &[DeviceRule]) -> Result<(), CgroupError> {
-        let Hierarchy::V1(mounts) = &self.hierarchy else { return Ok(()) };
-        if !self.controllers.contains(&"devices") {
-            return Ok(());
+        match &self.hierarchy {
+            Hierarchy::V1(mounts) if self.controllers.contains(&"devices") => {
+                write_rules(&mounts.join("devices").join(&self.name), rules)
+            }
+            Hierarchy::V1(_) => Ok(()),
+            // Without a program everything is allowed.
+            Hierarchy::V2(_) if rules.iter().all(|rule| rule.allow) => Ok(()),
+            Hierarchy::V2(mount) => filter(&mount.join(&self.name), rules),
         }
-        let directory = mounts.join("devices").join(&self.name);
-        rules.iter().try_for_each(|rule| {
-            let file = if rule.allow { "devices.allow" } else { "devices.deny" };
-            write(&directory.join(file), rule.text())
-        })
     }
+}
+
+/// One write a rule.
+fn write_rules(directory: &Path, rules: &[DeviceRule]) -> Result<(), CgroupError> {
+    rules.iter().try_for_each(|rule| {
+        let file = if rule.allow { "devices.allow" } else { "devices.deny" };
+        write(&directory.join(file), text(rule))
+    })
+}
+
+/// A rule as the controller takes it (`Documentation/admin-guide/cgroup-v1/devices.rst`).
+fn text(rule: &DeviceRule) -> String {
+    let kind = match rule.devices {
+        Devices::All => return "a *:* rwm".into(),
+        Devices::Character => 'c',
+        Devices::Block => 'b',
+    };
+    let number =
+        |number: Option<u32>| number.map_or_else(|| "*".into(), |number| number.to_string());
+    format!("{kind} {}:{} {}", number(rule.major), number(rule.minor), rule.access)
+}
+
+fn filter(directory: &Path, rules: &[DeviceRule]) -> Result<(), CgroupError> {
+    let group = access(directory, File::open(directory))?;
+    let attached = bpf::load_device_program(&device::compile(rules))
+        .and_then(|program| bpf::attach_to_cgroup(program.as_fd(), group.as_fd()));
+    match attached {
+        Err(error) if error.raw_os_error() == Some(EPERM) && below_first_namespace() => Ok(()),
+        done => done.map_err(|source| CgroupError::DeviceFilter { path: directory.into(), source }),
+    }
+}
+
+const EPERM: i32 = 1;
+
+/// Whether this process is in another user namespace than the machine's first, which maps every id
+/// to itself (`user_namespaces(7)`).
+fn below_first_namespace() -> bool {
+    let maps = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    maps.split_whitespace().ne(["0", "0", "4294967295"])
 }

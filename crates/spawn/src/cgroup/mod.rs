@@ -5,6 +5,7 @@
 
 mod detect;
 mod devices;
+mod error;
 mod stop;
 
 use std::fs::{self, File};
@@ -12,70 +13,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use creel_base::hint::Hint;
-
-pub use devices::{DeviceRule, Devices};
+pub use devices::{Access, DeviceRule, Devices};
+pub use error::CgroupError;
 
 /// Those of version 1 that a group is made in; each costs two directory operations a container.
 const CONTROLLERS: [&str; 5] = ["memory", "cpu", "pids", "freezer", "devices"];
 /// Those of version 2 that are turned on for groups.
 const DELEGATED: [&str; 3] = ["memory", "cpu", "pids"];
-
-/// Why a control group could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum CgroupError {
-    /// The name leads out of the hierarchy or names nothing (crun 1.28 and 1.29 were escaped so).
-    #[error("control group `{name}` is not made of plain names")]
-    Name {
-        /// The name.
-        name: String,
-    },
-    /// A limit needs a controller that the hierarchy does not have.
-    #[error("controller `{controller}` is not available")]
-    NoController {
-        /// The controller.
-        controller: &'static str,
-    },
-    /// The machine has no hierarchy that groups can be made in.
-    #[error("no control groups are mounted at `/sys/fs/cgroup`")]
-    NotMounted,
-    /// Version 1 lets root alone make groups.
-    #[error("control groups of version 1 are root's alone")]
-    RootOnly,
-    /// This process's own group is not its user's to divide.
-    #[error("the control group `{name}` is not delegated to this user")]
-    NotDelegated {
-        /// The group's name.
-        name: String,
-    },
-    /// A file or directory of the group.
-    #[error("could not access `{}`", path.display())]
-    Access {
-        /// Its path.
-        path: PathBuf,
-        /// The kernel's error.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl Hint for CgroupError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::NoController { controller } => Some(format!(
-                "enable `{controller}` in the `cgroup.subtree_control` of the parent group"
-            )),
-            Self::NotMounted => Some("run `mount -t cgroup2 none /sys/fs/cgroup` as root".into()),
-            Self::RootOnly => {
-                Some("run creel as root, or boot with `systemd.unified_cgroup_hierarchy=1`".into())
-            }
-            Self::NotDelegated { .. } => {
-                Some("run `systemd-run --user --scope -p Delegate=yes creel …`".into())
-            }
-            Self::Name { .. } | Self::Access { .. } => None,
-        }
-    }
-}
 
 /// The mounts of the host that groups are made in; see [`Hierarchy::detect`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,7 +120,24 @@ impl Cgroup {
             Hierarchy::V1(mounts) => mounts.join(controller).join(&self.name).join(v1),
             Hierarchy::V2(mount) => mount.join(&self.name).join(v2),
         };
-        if path.exists() { Ok(path) } else { Err(CgroupError::NoController { controller }) }
+        if path.exists() { Ok(path) } else { Err(self.lacking(controller)) }
+    }
+
+    /// Why the group lacks a controller.
+    fn lacking(&self, controller: &'static str) -> CgroupError {
+        let Hierarchy::V2(mount) = &self.hierarchy else {
+            return CgroupError::NoController { controller };
+        };
+        let has = |file: &str| {
+            let text = fs::read_to_string(mount.join(file)).unwrap_or_default();
+            text.split_whitespace().any(|one| one == controller)
+        };
+        // What is offered and could not be turned on is kept off by processes ("no internal
+        // processes", `Documentation/admin-guide/cgroup-v2.rst`).
+        match has("cgroup.controllers") && !has("cgroup.subtree_control") {
+            true => CgroupError::Occupied { controller, path: mount.clone() },
+            false => CgroupError::NoController { controller },
+        }
     }
 
     /// Sets limits.

@@ -1,0 +1,87 @@
+//! Why a control group could not be used, and what helps.
+
+use std::io;
+use std::path::PathBuf;
+
+use creel_base::hint::Hint;
+
+/// Why a control group could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CgroupError {
+    /// The name leads out of the hierarchy or names nothing (crun 1.28 and 1.29 were escaped so).
+    #[error("control group `{name}` is not made of plain names")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// A limit needs a controller that the hierarchy does not have.
+    #[error("controller `{controller}` is not available")]
+    NoController {
+        /// The controller.
+        controller: &'static str,
+    },
+    /// The machine has no hierarchy that groups can be made in.
+    #[error("no control groups are mounted at `/sys/fs/cgroup`")]
+    NotMounted,
+    /// Version 1 lets root alone make groups.
+    #[error("control groups of version 1 are root's alone")]
+    RootOnly,
+    /// This process's own group is not its user's to divide.
+    #[error("the control group `{name}` is not delegated to this user")]
+    NotDelegated {
+        /// The group's name.
+        name: String,
+    },
+    /// The group above has processes, which keep it from giving controllers to groups below it.
+    #[error("controller `{controller}` is not available below `{}`, which has processes of its own", path.display())]
+    Occupied {
+        /// The controller.
+        controller: &'static str,
+        /// The directory of the group above.
+        path: PathBuf,
+    },
+    /// The kernel does not take the program that decides about devices.
+    #[error("could not restrict the devices of `{}`", path.display())]
+    DeviceFilter {
+        /// The directory of the group.
+        path: PathBuf,
+        /// The kernel's error.
+        #[source]
+        source: io::Error,
+    },
+    /// A file or directory of the group.
+    #[error("could not access `{}`", path.display())]
+    Access {
+        /// Its path.
+        path: PathBuf,
+        /// The kernel's error.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Hint for CgroupError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoController { controller } => Some(format!(
+                "enable `{controller}` in the `cgroup.subtree_control` of the parent group"
+            )),
+            Self::NotMounted => Some("run `mount -t cgroup2 none /sys/fs/cgroup` as root".into()),
+            Self::RootOnly => {
+                Some("run creel as root, or boot with `systemd.unified_cgroup_hierarchy=1`".into())
+            }
+            Self::NotDelegated { .. } => {
+                Some("run `systemd-run --user --scope -p Delegate=yes creel …`".into())
+            }
+            Self::Occupied { path, .. } => Some(format!(
+                "move them: run `mkdir {0}/init && for p in $(cat {0}/cgroup.procs); do \
+                 echo $p > {0}/init/cgroup.procs; done`",
+                path.display()
+            )),
+            Self::DeviceFilter { .. } => {
+                Some("boot a kernel with `CONFIG_BPF_SYSCALL` and `CONFIG_CGROUP_BPF`".into())
+            }
+            Self::Name { .. } | Self::Access { .. } => None,
+        }
+    }
+}
