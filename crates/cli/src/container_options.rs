@@ -1,16 +1,13 @@
 //! The options that make a container, shared by the commands that do.
 
-use std::path::PathBuf;
-
 use clap::ArgAction;
 use creel_base::platform::Platform;
 use creel_base::size::ByteSize;
 use creel_manager::containers::options::{self, Limits, Network, Ulimit, Users};
 use creel_manager::containers::{Capabilities, Options, Overrides, Volume};
 
-use crate::attach;
-use crate::env_file;
 use crate::failure::Failure;
+use crate::process_options::ProcessArgs;
 
 /// What a container is like.
 #[derive(Debug, clap::Args)]
@@ -21,24 +18,8 @@ pub(crate) struct ContainerArgs {
     /// Remove the container, with all it changed, when its command has ended
     #[arg(long)]
     rm: bool,
-    /// Pass standard input on to the command
-    #[arg(short, long)]
-    interactive: bool,
-    /// Give the command a terminal of its own
-    #[arg(short, long)]
-    tty: bool,
-    /// Set an environment variable; `NAME` alone takes the value it has here
-    #[arg(short, long, value_name = "NAME[=VALUE]")]
-    env: Vec<String>,
-    /// Read environment variables from a file, one `NAME=VALUE` a line
-    #[arg(long, value_name = "FILE")]
-    env_file: Vec<PathBuf>,
-    /// Set the working directory
-    #[arg(short, long, value_name = "PATH")]
-    workdir: Option<String>,
-    /// Run as a user and group of the image, by name or number
-    #[arg(short, long, value_name = "USER[:GROUP]")]
-    user: Option<String>,
+    #[command(flatten)]
+    process: ProcessArgs,
     /// Set the host name [default: the container's short id]
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
@@ -137,11 +118,11 @@ impl ContainerArgs {
     pub(crate) fn options(&self, command: &[String]) -> Result<Options, Failure> {
         let mut options = Options {
             name: self.name.clone(),
-            process: self.process(command)?,
+            process: self.overrides(command)?,
             hostname: self.hostname.clone(),
             volumes: self.volumes()?,
-            terminal: self.tty.then(attach::terminal_size),
-            interactive: self.interactive,
+            terminal: self.process.terminal(),
+            interactive: self.process.interactive,
             read_only: self.read_only,
             init: self.init,
             privileged: self.privileged,
@@ -157,15 +138,7 @@ impl ContainerArgs {
         Ok(options)
     }
 
-    fn process(&self, command: &[String]) -> Result<Overrides, Failure> {
-        let mut env = Vec::new();
-        if self.tty {
-            env.push(("TERM".to_owned(), Some("xterm".to_owned())));
-        }
-        for file in &self.env_file {
-            env.extend(env_file::read(file)?);
-        }
-        env.extend(self.env.iter().filter_map(|text| env_file::variable(text)));
+    fn overrides(&self, command: &[String]) -> Result<Overrides, Failure> {
         let entrypoint = self
             .entrypoint
             .as_ref()
@@ -173,9 +146,9 @@ impl ContainerArgs {
         Ok(Overrides {
             entrypoint,
             command: command.to_vec(),
-            env,
-            cwd: self.workdir.clone(),
-            user: self.user.clone(),
+            env: self.process.environment()?,
+            cwd: self.process.workdir.clone(),
+            user: self.process.user.clone(),
             stop_signal: self.stop_signal.as_deref().map(str::parse).transpose()?,
         })
     }

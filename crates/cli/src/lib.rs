@@ -12,6 +12,7 @@ mod failure;
 mod foreground;
 mod host;
 mod output;
+mod process_options;
 mod progress;
 mod protection;
 mod registry;
