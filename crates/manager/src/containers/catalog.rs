@@ -28,7 +28,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::ContainerError;
-use super::record::{Exit, FORMAT, Process, Record, State};
+use super::host::HostRoot;
+use super::record::{Exit, FORMAT, Process, Record, Root, State};
 
 const PRIVATE: Mode = Mode::RWXU;
 const NAMES: &str = "names";
@@ -354,6 +355,9 @@ impl Catalog {
             _ => {}
         }
         self.run.remove_all(&id)?;
+        if matches!(record.root, Root::Host(_)) {
+            HostRoot::take_apart(&owned.container.dir);
+        }
         Ok(self.dir.remove_all(&id)?)
     }
 

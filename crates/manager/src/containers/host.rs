@@ -17,7 +17,7 @@ use rustix::fs::{Access, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     self, FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
-    OpenTreeFlags,
+    OpenTreeFlags, UnmountFlags,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,8 @@ const MOUNTS: &str = "/proc/self/mountinfo";
 const OWN: [&str; 3] = ["/dev", "/proc", "/sys"];
 /// Types that cannot be a lower layer, or have nothing that could be changed.
 const NOT_STACKED: [&str; 6] = ["autofs", "erofs", "fuse.portal", "iso9660", "ramfs", "squashfs"];
+/// Where the root is put together, in the container's directory.
+const PLACE: &str = "root";
 /// Where any user can write.
 const PUBLIC: [&str; 2] = ["/tmp", "/var/tmp"];
 
@@ -135,7 +137,7 @@ impl HostRoot {
     /// # Errors
     /// [`HostError`].
     pub(super) fn assemble(&self, dir: &Dir, privileges: Privileges) -> Result<PathBuf, HostError> {
-        let place = dir.mkdir_open("root", Mode::RWXU)?.path().to_owned();
+        let place = dir.mkdir_open(PLACE, Mode::RWXU)?.path().to_owned();
         let failed = |action| refused(action, Path::new("/"));
         creel_sys::mount::unshare().map_err(|source| HostError::Refused {
             action: "leave the mount namespace of",
@@ -155,6 +157,14 @@ impl HostRoot {
             attach(&stacked, &place.join(below))?;
         }
         Ok(place)
+    }
+
+    /// Takes the root apart that [`HostRoot::assemble`] has put together, if this process did: what
+    /// it is mounted on cannot be removed. A container's process has a copy of its own.
+    pub(super) fn take_apart(dir: &Dir) {
+        // Without the mounts of this process there is nothing to be taken apart.
+        let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+        let _ = mount::unmount(dir.path().join(PLACE), flags);
     }
 }
 
