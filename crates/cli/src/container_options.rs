@@ -119,7 +119,7 @@ impl ContainerArgs {
         let mut options = Options {
             name: self.name.clone(),
             process: self.overrides(command)?,
-            hostname: self.hostname.clone(),
+            hostname: self.hostname.as_deref().map(options::host_name).transpose()?,
             volumes: self.volumes()?,
             terminal: self.process.terminal(),
             interactive: self.process.interactive,
@@ -147,7 +147,7 @@ impl ContainerArgs {
             entrypoint,
             command: command.to_vec(),
             env: self.process.environment()?,
-            cwd: self.process.workdir.clone(),
+            cwd: self.process.directory()?,
             user: self.process.user.clone(),
             stop_signal: self.stop_signal.as_deref().map(str::parse).transpose()?,
         })
@@ -170,7 +170,7 @@ impl ContainerArgs {
 
     fn limits(&self) -> Result<Limits, Failure> {
         let milli_cpus = self.cpus.as_deref().map(options::milli_cpus).transpose()?;
-        let memory = self.memory.map(ByteSize::bytes);
+        let memory = self.memory.map(options::memory).transpose()?;
         Ok(Limits { memory, milli_cpus, pids: self.pids_limit })
     }
 }

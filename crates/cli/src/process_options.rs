@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use creel_manager::containers::Stdio;
+use creel_manager::containers::{Stdio, options};
 
 use crate::attach;
 use crate::env_file;
@@ -25,7 +25,7 @@ pub(crate) struct ProcessArgs {
     env_file: Vec<PathBuf>,
     /// Set the working directory
     #[arg(short, long, value_name = "PATH")]
-    pub(crate) workdir: Option<String>,
+    workdir: Option<String>,
     /// Run as a user and group of the container, by name or number
     #[arg(short, long, value_name = "USER[:GROUP]")]
     pub(crate) user: Option<String>,
@@ -43,6 +43,11 @@ impl ProcessArgs {
         }
         env.extend(self.env.iter().filter_map(|text| env_file::variable(text)));
         Ok(env)
+    }
+
+    /// Returns the working directory that was asked for.
+    pub(crate) fn directory(&self) -> Result<Option<String>, Failure> {
+        Ok(self.workdir.as_deref().map(options::working_directory).transpose()?)
     }
 
     /// Returns the rows and columns of the terminal that the process gets, if it gets one.

@@ -44,6 +44,17 @@ fn process_options(world: &World) {
     assert_eq!(said, "a b ");
     world.prints(&["--ulimit", "nofile=50:60"], "ulimit -Sn; ulimit -Hn", "50\n60");
     world.refuses(&["run", "--rm", "--ulimit", "odd=1", "box", "true"], &["odd=1"]);
+    let long = "a".repeat(65);
+    for (option, wrong, hint) in [
+        ("--network", "odd", "hint: there are `none` and `host`"),
+        ("--workdir", "src", "hint: write it from the root: `-w /src`"),
+        ("--hostname", "a\nb", "1 to 64 letters"),
+        ("--hostname", &long, "1 to 64 letters"),
+        ("--stop-signal", "ODD", "a name like `SIGTERM`"),
+    ] {
+        // Refused before the image is looked for.
+        world.refuses(&["run", "--rm", option, wrong, "no-such-image", "true"], &[wrong, hint]);
+    }
     for kind in ["auto", "keep-id"] {
         world.refuses(&["run", "--rm", "--userns", kind, "box", "true"], &[kind, "hint: "]);
     }

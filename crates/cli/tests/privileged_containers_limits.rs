@@ -35,6 +35,8 @@ fn privileged_limits_are_set_and_hold() {
     let (code, said) = world.script(&fill, "exec dd if=/dev/zero of=/m/x bs=1M count=60");
     assert_eq!(code, 137, "{said}");
     world.refuses(&["run", "--rm", "--cpus", "none", "box", "true"], &["none", "hint: "]);
+    world.refuses(&["run", "--rm", "--memory", "1k", "box", "true"], &["1 MiB", "hint: "]);
+    assert_eq!(world.script(&["--memory", "1m"], "true").0, 0);
     world.is_clean();
 }
 

@@ -41,7 +41,7 @@ fn options(args: &Args) -> Result<ExecOptions, Failure> {
     Ok(ExecOptions {
         command: args.command.clone(),
         env: args.process.environment()?,
-        cwd: args.process.workdir.clone(),
+        cwd: args.process.directory()?,
         user: args.process.user.clone(),
         terminal: args.process.terminal(),
         privileged: args.privileged,
