@@ -67,6 +67,14 @@ fn privileged_signals_reach_the_command() {
     world.is_clean();
 }
 
+/// The program that is tested here is not static, and the image has no libraries.
+#[test]
+fn privileged_an_init_with_libraries_says_what_it_lacks() {
+    let world = World::new(Who::Root);
+    world.refuses(&["run", "--rm", "--init", "box", "true"], &["static creel", "hint: "]);
+    world.is_clean();
+}
+
 #[test]
 fn privileged_exec_and_removal_of_a_running_one() {
     let world = World::new(Who::Root);

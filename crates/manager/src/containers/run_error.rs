@@ -87,6 +87,11 @@ pub enum RunError {
     /// The program's own file, which is the init of a container, cannot be mounted.
     #[error("cannot mount the program's own file as the container's init")]
     Init(#[source] std::io::Error),
+    /// The program's own file, which is the init of a container, needs libraries of the host.
+    #[error(
+        "`--init` needs the static creel: this one is linked to libraries that are not in the container"
+    )]
+    DynamicInit,
     /// A source of a volume is not there.
     #[error("volume source `{}` does not exist", path.display())]
     NoSource {
@@ -132,6 +137,10 @@ impl Hint for RunError {
             Self::Host(error) => error.hint(),
             Self::NoSource { path } => {
                 Some(format!("make it first: `mkdir -p {}`", path.display()))
+            }
+            Self::DynamicInit => {
+                let target = "--target x86_64-unknown-linux-musl";
+                Some(format!("build it with `cargo build --release {target}`, or `./x install`"))
             }
             Self::ReadProfile { .. } | Self::Init(_) | Self::Null(_) => None,
         }

@@ -55,10 +55,13 @@ impl Prepared<'_> {
                     // The reason of the failure says more than what the clean-up runs into.
                     let _ = cgroup.remove();
                 }
+                let init = self.owned.record().policy.init;
                 if self.owned.record().policy.remove {
                     let _ = self.catalog.remove(self.owned);
                 }
-                Err(error)
+                // The init is there, being mounted; what is not found is the loader it wants.
+                let dynamic = init && error.exit_code() == 127;
+                Err(if dynamic { RunError::DynamicInit } else { error })
             }
         }
     }
