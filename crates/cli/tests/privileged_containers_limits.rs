@@ -3,6 +3,7 @@
 
 mod containers;
 
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
 
 use containers::{INIT, Who, World, sh};
@@ -103,6 +104,29 @@ fn privileged_the_program_cannot_be_written_to() {
     world.prints(&[&INIT[..], &["--privileged"]].concat(), script, "end");
     assert!(std::fs::read(world.path("creel")).unwrap() == before, "the program was changed");
     world.is_clean();
+}
+
+/// Whoever may mount can make the init's mount writable again; what is behind it is a copy.
+#[test]
+fn privileged_a_container_that_mounts_has_a_copy_of_the_program() {
+    for who in [Who::Root, Who::User] {
+        let world = World::new(who);
+        let program = world.path("creel");
+        world.own("creel");
+        let state =
+            || (std::fs::read(&program).unwrap(), std::fs::metadata(&program).unwrap().mode());
+        let before = state();
+        let script = "mount -o remount,bind,rw /dev/init && chmod 6777 /dev/init && echo changed; \
+            (echo evil > /dev/init) 2>/dev/null; rm -f /dev/init 2>/dev/null";
+        for option in [&["--privileged"][..], &["--cap-add", "sys_admin"]] {
+            let said = world.script(&[&INIT[..], option].concat(), script).1;
+            assert_eq!(said, "changed", "{who:?} {option:?}");
+        }
+        // Without the capability the program itself is there, and nothing can be done to it.
+        assert!(!world.script(&INIT, script).1.contains("changed"), "{who:?}");
+        assert!(state() == before, "{who:?}: the program was changed");
+        world.is_clean();
+    }
 }
 
 /// Runs the program in a terminal of its own, which `script` makes, and returns what was shown.

@@ -61,6 +61,13 @@ impl World {
         self.directory.path().join(name)
     }
 
+    /// Makes a file the world's user's own.
+    pub(crate) fn own(&self, name: &str) {
+        if let Some(user) = &self.user {
+            sh(&format!("chown {user} {}", self.path(name).display()));
+        }
+    }
+
     /// Writes a file and returns its path.
     pub(crate) fn file(&self, name: &str, content: &str) -> String {
         std::fs::write(self.path(name), content).unwrap();

@@ -7,6 +7,7 @@
 //!   ID/container.json      what it was made of
 //!   ID/lock                held by the process that runs or changes it, whose pid it says
 //!   ID/exit.json           how its last run ended
+//!   ID/init                a copy of this program, until the process has started
 //!   ID/upper, ID/work      its changes, as overlayfs keeps them
 //! RUN/containers/ID/       what a run needs, gone with a restart of the system
 //!   process.json           its process

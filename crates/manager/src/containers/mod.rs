@@ -15,6 +15,7 @@ mod exec;
 mod host;
 mod layered;
 pub mod options;
+mod own_file;
 mod prepare;
 mod record;
 mod remove;

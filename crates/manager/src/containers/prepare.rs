@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use creel_base::id::Id;
@@ -14,7 +14,6 @@ use creel_runtime::lower::{self, Options as LowerOptions};
 use creel_runtime::seccomp::Filter;
 use creel_runtime::spec::Spec;
 use creel_spawn::cgroup::Cgroup;
-use creel_spawn::mount::READ_ONLY;
 use creel_spawn::{Overlay, Plan, Root as PlanRoot, Stdio as PlanStdio, Upper};
 use jiff::Timestamp;
 
@@ -23,6 +22,7 @@ use super::error::ContainerError;
 use super::host::HostRoot;
 use super::layered;
 use super::options::{Network, Options, Seccomp};
+use super::own_file;
 use super::record::{self, FORMAT, ImageRoot, Policy, Record, Root};
 use super::run_error::RunError;
 use super::spec;
@@ -238,17 +238,13 @@ impl Prepared<'_> {
 
     /// This program's own file, which is the container's init where one was asked for.
     fn init_mount(&self) -> Result<Vec<(String, Arc<OwnedFd>)>, RunError> {
-        if !self.owned.record().policy.init {
+        let record = self.owned.record();
+        if !record.policy.init {
             return Ok(Vec::new());
         }
-        let own = match &self.own_file {
-            Some(mount) => Arc::clone(mount),
-            None => Arc::new(
-                creel_spawn::mount::detached(Path::new("/proc/self/exe"), READ_ONLY)
-                    .map_err(RunError::Init)?,
-            ),
-        };
-        Ok(vec![(INIT.to_owned(), own)])
+        let dir = &self.owned.container.dir;
+        let mount = own_file::mount(&record.spec, self.own_file.as_ref(), dir)?;
+        Ok(vec![(INIT.to_owned(), mount)])
     }
 
     fn root(&self) -> Result<PlanRoot, RunError> {

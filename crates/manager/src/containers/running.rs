@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::catalog::{Catalog, Owned};
 use super::cgroups;
 use super::etc::{self, Names};
+use super::own_file;
 use super::prepare::Prepared;
 use super::record::{Exit, Process, Root};
 use super::run_error::RunError;
@@ -45,7 +46,13 @@ impl Prepared<'_> {
     /// [`RunError`].
     pub fn start(self, stdio: Stdio) -> Result<Running, RunError> {
         let mut cgroup = None;
-        match self.spawn(stdio, &mut cgroup) {
+        let spawned = self.spawn(stdio, &mut cgroup);
+        let init = self.owned.record().policy.init;
+        if init {
+            // A copy that stays goes with the container, or is replaced by the next one.
+            let _ = own_file::forget(&self.owned.container.dir);
+        }
+        match spawned {
             Ok((child, started)) => {
                 let Prepared { catalog, owned, .. } = self;
                 Ok(Running { catalog, owned, child, cgroup, started })
@@ -55,7 +62,6 @@ impl Prepared<'_> {
                     // The reason of the failure says more than what the clean-up runs into.
                     let _ = cgroup.remove();
                 }
-                let init = self.owned.record().policy.init;
                 if self.owned.record().policy.remove {
                     let _ = self.catalog.remove(self.owned);
                 }
