@@ -9,6 +9,7 @@
 //!   ID/exit.json           how its last run ended
 //!   ID/init                a copy of this program, until the process has started
 //!   ID/upper, ID/work      its changes, as overlayfs keeps them
+//! RUN/containers/swept     says that all directories were looked through since the system started
 //! RUN/containers/ID/       what a run needs, gone with a restart of the system
 //!   process.json           its process
 //!   hosts, hostname, resolv.conf
@@ -32,12 +33,12 @@ use super::error::ContainerError;
 use super::host::HostRoot;
 use super::record::{Exit, FORMAT, Process, Record, Root, State};
 
-const PRIVATE: Mode = Mode::RWXU;
-const NAMES: &str = "names";
-const RECORD: &str = "container.json";
+pub(super) const PRIVATE: Mode = Mode::RWXU;
+pub(super) const NAMES: &str = "names";
+pub(super) const RECORD: &str = "container.json";
 const EXIT: &str = "exit.json";
 const PROCESS: &str = "process.json";
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 const SWEEP_LOCK: &str = "sweep.lock";
 /// Longest file of a container that is read, in bytes.
 const LIMIT: u64 = 4 << 20;
@@ -47,8 +48,8 @@ const NAME_TRIES: usize = 64;
 /// The containers of a store.
 #[derive(Debug)]
 pub struct Catalog {
-    dir: Dir,
-    run: Dir,
+    pub(super) dir: Dir,
+    pub(super) run: Dir,
 }
 
 /// A container that exists.
@@ -95,12 +96,12 @@ impl Catalog {
     pub(super) fn begin(&self, name: Option<&str>) -> Result<Draft<'_>, ContainerError> {
         let id = Id::random()?;
         let directory = id.to_string();
+        // By this the next command finds it if this process is killed from here on.
+        self.run.mkdir(&directory, PRIVATE)?;
         self.dir.mkdir(&directory, PRIVATE)?;
         let begun = self.dir.open_dir(&directory).map_err(ContainerError::from).and_then(|dir| {
             let lock = Lock::take(&dir, LOCK, Kind::Exclusive, Wait::No)?;
             lock.record_pid()?;
-            // By this the next command finds it if this process is killed from here on.
-            self.run.mkdir_open(&directory, PRIVATE)?;
             Ok((dir, lock, self.claim(name, &directory)?))
         });
         match begun {
@@ -109,8 +110,7 @@ impl Catalog {
             }
             Err(error) => {
                 // What stays behind has no record: the next sweep removes it.
-                let _ = self.run.remove_all(&directory);
-                let _ = self.dir.remove_all(&directory);
+                let _ = self.clear(&directory);
                 Err(error)
             }
         }
@@ -141,7 +141,7 @@ impl Catalog {
     }
 
     /// Tells whether a name leads to no container, and removes it then.
-    fn is_stale(&self, name: &str) -> Result<bool, ContainerError> {
+    pub(super) fn is_stale(&self, name: &str) -> Result<bool, ContainerError> {
         let link = Path::new(NAMES).join(name);
         let target = self.dir.readlink(&link)?;
         if self.dir.exists(&target)? {
@@ -203,19 +203,11 @@ impl Catalog {
 
     /// The names of all directories of containers, half-made ones too.
     pub(super) fn ids(&self) -> Result<Vec<String>, ContainerError> {
-        let mut ids = Vec::new();
-        for entry in self.dir.entries()? {
-            let entry = entry?;
-            let name = entry.name.to_string_lossy();
-            if name.parse::<Id>().is_ok() {
-                ids.push(name.into_owned());
-            }
-        }
-        Ok(ids)
+        ids_in(&self.dir)
     }
 
     /// Reads a container; `None` where there is none, or a half-made one.
-    fn load(&self, id: &str) -> Result<Option<Container>, ContainerError> {
+    pub(super) fn load(&self, id: &str) -> Result<Option<Container>, ContainerError> {
         let dir = match self.dir.open_dir(id) {
             Err(error) if error.is_not_found() => return Ok(None),
             opened => opened?,
@@ -254,29 +246,6 @@ impl Catalog {
         }
     }
 
-    /// The containers whose run was begun by a process that has gone without ending it. Looks at
-    /// those that have run-time files only, which are few.
-    pub(super) fn crashed(&self) -> Result<Vec<Container>, ContainerError> {
-        let mut found = Vec::new();
-        for entry in self.run.entries()? {
-            let name = entry?.name;
-            let Some(id) = name.to_str() else { continue };
-            match self.load(id) {
-                Ok(Some(container)) => {
-                    if lock::holder(&container.dir, LOCK)? == Holder::None {
-                        found.push(container);
-                    }
-                }
-                // It is being made or removed, or was: what is left of that has no process.
-                Ok(None) if self.dir.exists(Path::new(id).join(LOCK))? => {}
-                Ok(None) => self.run.remove_all(id)?,
-                // What cannot be read is for a person to decide about.
-                Err(_) => {}
-            }
-        }
-        Ok(found)
-    }
-
     /// Waits until nobody else puts away what crashed runs have left. Two that remove one container
     /// would be in each other's way.
     pub(super) fn lock_sweep(&self) -> Result<Lock, ContainerError> {
@@ -309,8 +278,7 @@ impl Catalog {
         };
         let dir = self.dir.open_dir(id)?;
         let _lock = Lock::take(&dir, LOCK, Kind::Exclusive, Wait::No)?;
-        self.run.remove_all(id)?;
-        self.dir.remove_all(id)?;
+        self.clear(id)?;
         Ok(id.clone())
     }
 
@@ -355,44 +323,25 @@ impl Catalog {
             Err(error) if !error.is_not_found() => return Err(error.into()),
             _ => {}
         }
-        self.run.remove_all(&id)?;
         if matches!(record.root, Root::Host(_)) {
             HostRoot::take_apart(&owned.container.dir);
         }
-        Ok(self.dir.remove_all(&id)?)
+        self.clear(&id)
     }
 
-    /// Removes half-made and half-removed containers, and names that lead nowhere. Returns how many.
-    ///
-    /// # Errors
-    /// [`ContainerError::Path`].
-    pub fn sweep(&self) -> Result<u64, ContainerError> {
-        let mut removed = 0;
-        for id in self.ids()? {
-            // What cannot be read is for a person to decide about.
-            if matches!(self.load(&id), Ok(None)) {
-                removed += u64::from(self.sweep_half(&id)?);
+    /// Removes the files of a container. Its lock goes after all that may take long to remove, and the
+    /// directory in which the next command looks for what killed ones have left goes last.
+    pub(super) fn clear(&self, id: &str) -> Result<(), ContainerError> {
+        if let Ok(dir) = self.dir.open_dir(id) {
+            for entry in dir.entries()? {
+                let name = entry?.name;
+                if name != LOCK {
+                    dir.remove_all(&name)?;
+                }
             }
         }
-        let names = self.dir.mkdir_open(NAMES, PRIVATE)?;
-        for entry in names.entries()? {
-            let name = entry?.name;
-            removed +=
-                u64::from(name.to_str().is_some_and(|name| self.is_stale(name).unwrap_or(false)));
-        }
-        Ok(removed)
-    }
-
-    /// Removes a directory without a record, unless somebody is filling it.
-    fn sweep_half(&self, id: &str) -> Result<bool, ContainerError> {
-        let Ok(dir) = self.dir.open_dir(id) else { return Ok(false) };
-        let Ok(_lock) = Lock::take(&dir, LOCK, Kind::Exclusive, Wait::No) else { return Ok(false) };
-        if dir.exists(RECORD)? {
-            return Ok(false);
-        }
-        self.run.remove_all(id)?;
         self.dir.remove_all(id)?;
-        Ok(true)
+        Ok(self.run.remove_all(id)?)
     }
 }
 
@@ -423,8 +372,7 @@ impl Drop for Draft<'_> {
             let directory = self.id.to_string();
             self.catalog.release_name(&self.name, &directory);
             // What stays behind has no record: the next sweep removes it.
-            let _ = self.catalog.run.remove_all(&directory);
-            let _ = self.catalog.dir.remove_all(&directory);
+            let _ = self.catalog.clear(&directory);
         }
     }
 }
@@ -448,6 +396,16 @@ impl Owned {
         self.lock.release()?;
         Ok(self.container)
     }
+}
+
+/// The names in a directory that are ids of containers.
+pub(super) fn ids_in(dir: &Dir) -> Result<Vec<String>, ContainerError> {
+    let mut ids = Vec::new();
+    for entry in dir.entries()? {
+        let name = entry?.name;
+        ids.extend(name.to_str().filter(|name| name.parse::<Id>().is_ok()).map(str::to_owned));
+    }
+    Ok(ids)
 }
 
 fn write(

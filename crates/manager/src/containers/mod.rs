@@ -14,6 +14,7 @@ mod etc;
 mod exec;
 mod host;
 mod layered;
+mod left;
 pub mod options;
 mod own_file;
 mod prepare;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::catalog::{Catalog, Container, Owned};
 use super::cgroups;
 use super::error::ContainerError;
+use super::left::Left;
 use super::record::{Exit, State};
 use super::run_error::RunError;
 use crate::Engine;
@@ -66,28 +67,47 @@ impl Engine {
     }
 
     /// Puts away what runs of which the process was killed have left: a container's process is
-    /// ended, and the container goes if it was to go with it. Returns the names of the containers.
+    /// ended, and the container goes if it was to go with it; half-made ones go. Returns the names of
+    /// the containers.
     ///
     /// # Errors
     /// [`RunError`].
     pub fn sweep_containers(&self) -> Result<Vec<String>, RunError> {
         let catalog = self.containers()?;
         let mut swept = Vec::new();
-        if catalog.crashed()?.is_empty() {
+        if catalog.left()?.is_empty() {
             return Ok(swept);
         }
         let _lock = catalog.lock_sweep()?;
-        for container in catalog.crashed()? {
-            let name = container.record.name.clone();
-            match catalog.own(container) {
-                Ok(owned) => self.put_away_crashed(&catalog, owned)?,
-                // Somebody else sees to it, or has.
-                Err(ContainerError::Running { .. } | ContainerError::NotFound { .. }) => continue,
-                Err(error) => return Err(error.into()),
+        for left in catalog.left()? {
+            match left {
+                Left::Everything => drop(catalog.sweep_now()?),
+                Left::Half(id) => {
+                    if catalog.sweep_half(&id)? {
+                        catalog.sweep_names()?;
+                    }
+                }
+                Left::Whole(container) => swept.extend(self.sweep_whole(&catalog, *container)?),
             }
-            swept.push(name);
         }
         Ok(swept)
+    }
+
+    /// Puts away one container. Returns its name, unless somebody else sees to it, or has.
+    fn sweep_whole(
+        &self,
+        catalog: &Catalog,
+        container: Container,
+    ) -> Result<Option<String>, RunError> {
+        let name = container.record.name.clone();
+        match catalog.own(container) {
+            Ok(owned) => self.put_away_crashed(catalog, owned)?,
+            Err(ContainerError::Running { .. } | ContainerError::NotFound { .. }) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Some(name))
     }
 
     fn put_away_crashed(&self, catalog: &Catalog, owned: Owned) -> Result<(), RunError> {
