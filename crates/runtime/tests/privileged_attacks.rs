@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use common::{code, options, root, spec};
 use creel_runtime::lower::lower;
-use creel_spawn::Root;
 use tempfile::TempDir;
 
 /// A copy of a runtime, and the container that attacks it.
@@ -85,7 +84,7 @@ fn privileged_cve_2019_5736_works_without_the_protection() {
     let victim = Victim::new();
     victim.meets(CVE_2019_5736, &["bare"]);
     assert!(victim.wrote("won"));
-    assert_eq!(fs::read(&victim.program).unwrap(), b"evil\n");
+    assert!(!victim.is_intact(), "the program was not overwritten");
 }
 
 /// The same with the mounted program of `--init`.
