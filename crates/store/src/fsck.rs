@@ -51,6 +51,8 @@ pub enum Problem {
     },
     /// A listing is damaged, or is not one.
     Tree(ObjectId),
+    /// The EROFS image of this tree is not what the listing says.
+    Image(ObjectId),
     /// A blob is damaged.
     Blob(Digest),
     /// A recipe is damaged, or names a tree that is not here: of the layer with this diff id.
@@ -134,9 +136,13 @@ impl Store {
 
     fn check_trees(&self, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
         for name in self.trees.names()? {
-            // What is derived may point at what was dropped; it is made again.
-            if mode == Mode::Repair && name.ends_with(image::SUFFIX.as_bytes()) {
-                self.trees.remove(OsStr::from_bytes(&name))?;
+            if let Some(tree) = name.strip_suffix(image::SUFFIX.as_bytes()) {
+                self.check_image(tree, problems)?;
+                // What is derived may point at what was dropped; it is made again.
+                if mode == Mode::Repair {
+                    self.trees.remove(OsStr::from_bytes(&name))?;
+                }
+                continue;
             }
             let Some(tree) = core::str::from_utf8(&name).ok().and_then(ObjectId::from_hex) else {
                 continue;
@@ -157,6 +163,15 @@ impl Store {
         // Those whose listings have just gone, and those that never had one.
         let whole = self.trees()?;
         self.sweep_checkouts(|tree| whole.contains(tree)).map(drop)
+    }
+
+    fn check_image(&self, name: &[u8], problems: &mut Vec<Problem>) -> Result<()> {
+        if let Some(tree) = core::str::from_utf8(name).ok().and_then(ObjectId::from_hex)
+            && !self.image_is_good(&tree)?
+        {
+            problems.push(Problem::Image(tree));
+        }
+        Ok(())
     }
 
     fn check_objects(&self, tree: &ObjectId, problems: &mut Vec<Problem>) -> Result<()> {

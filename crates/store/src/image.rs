@@ -123,12 +123,12 @@ impl Store {
 }
 
 /// The name of a tree's image in `trees/`.
-fn image_name(tree: &ObjectId) -> String {
+pub(crate) fn image_name(tree: &ObjectId) -> String {
     format!("{}{SUFFIX}", tree.hex())
 }
 
 /// Reads which packs an image points at; `None` for what is no image of this store's making.
-fn read_devices(file: &File) -> Option<Vec<PackId>> {
+pub(crate) fn read_devices(file: &File) -> Option<Vec<PackId>> {
     let mut superblock = [0; SLOT];
     file.read_exact_at(&mut superblock, SUPERBLOCK).ok()?;
     let field = |at: usize| {

@@ -14,6 +14,7 @@ mod fault;
 mod fsck;
 mod gc;
 mod image;
+mod image_check;
 mod ingest;
 mod layer;
 mod layout;

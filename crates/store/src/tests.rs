@@ -204,6 +204,36 @@ fn damage_is_named_and_a_new_pull_restores_it() {
 }
 
 #[test]
+fn an_image_that_differs_from_its_listing_is_named_and_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = create(&dir);
+    let tree = write(&store, b"x", &contents(1)).unwrap();
+    let path = store.image(&tree).unwrap().path().to_owned();
+    assert_eq!(store.check(Mode::Check).unwrap(), []);
+    let whole = std::fs::read(&path).unwrap();
+    // Whatever is in use between the superblock and the end; blocks end in padding.
+    let mut named = 0;
+    for at in (1024..whole.len()).step_by(61).filter(|at| whole[*at] != 0) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        std::fs::write(&path, damaged).unwrap();
+        let found = store.check(Mode::Check).unwrap();
+        assert!(found.is_empty() || found == [Problem::Image(tree)], "{at}: {found:?}");
+        named += found.len();
+    }
+    assert!(named > 20, "{named}");
+    // A letter of a name: the image is valid, and another.
+    let at = whole.windows(6).position(|bytes| bytes == b"f00007").unwrap();
+    let mut renamed = whole.clone();
+    renamed[at] = b'g';
+    std::fs::write(&path, renamed).unwrap();
+    assert_eq!(store.check(Mode::Repair).unwrap(), [Problem::Image(tree)]);
+    assert_eq!(store.check(Mode::Check).unwrap(), []);
+    store.image(&tree).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), whole);
+}
+
+#[test]
 fn descriptions_of_other_formats_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let store = create(&dir);

@@ -25,7 +25,7 @@ pub struct Check {
 /// One thing that is damaged or missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What it is: `object`, `tree`, `checkout`, `file`, `blob`, `layer`, `index` or `reference`.
+    /// What it is: `object`, `tree`, `erofs image`, `checkout`, `file`, `blob`, `layer`, `index` or `reference`.
     pub what: &'static str,
     /// Its name: a digest, an id, or the name of a reference.
     pub name: String,
@@ -102,6 +102,10 @@ impl<'a> Hit<'a> {
             Problem::Tree(tree) => {
                 let images = self.with(|needs| needs.trees.contains(tree));
                 ("tree", tree.hex(), "is damaged", images)
+            }
+            // Nothing is lost: it is made again of the listing.
+            Problem::Image(tree) => {
+                ("erofs image", tree.hex(), "is not what the tree's listing says", Vec::new())
             }
             Problem::Blob(blob) => {
                 let images = self.with(|needs| needs.blobs.contains(blob));

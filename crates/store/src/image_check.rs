@@ -1,0 +1,56 @@
+//! Whether the EROFS image of a tree is what the tree's listing says.
+
+use std::collections::HashMap;
+
+use creel_base::digest::ObjectId;
+use creel_codec::erofs::{self, Content, Limits};
+use creel_codec::tree::{Kind, Tree};
+
+use crate::error::{Result, StoreError};
+use crate::image::{image_name, read_devices};
+use crate::pack::{BLOCK, PackId};
+use crate::store::Store;
+
+/// Largest image that is read, in bytes: 4 GiB, which holds 16 million names.
+const LIMIT: u64 = 4 << 30;
+
+impl Store {
+    /// Reads the image of a tree back and compares the two. An image is good if nothing would read
+    /// anything wrong from it, so also if there is none, if it points at packs that have gone (it is
+    /// made again before it is used), and if there is no listing that it could be compared with.
+    pub(crate) fn image_is_good(&self, id: &ObjectId) -> Result<bool> {
+        let name = image_name(id);
+        let Some(file) = self.trees.open_file(&name)? else { return Ok(true) };
+        let Ok(tree) = self.tree(id) else { return Ok(true) };
+        let Some(packs) = read_devices(&file) else { return Ok(false) };
+        for pack in &packs {
+            match self.objects.pack(*pack) {
+                Err(StoreError::NoPack { .. }) => return Ok(true),
+                opened => drop(opened?),
+            }
+        }
+        let Some(image) = self.trees.read(&name, LIMIT)? else { return Ok(true) };
+        let places = self.places(&tree)?;
+        let object = |content: &Content| match content {
+            Content::Inline(bytes) => Some(ObjectId::of(bytes)),
+            Content::Chunk { device, block, .. } => {
+                let pack = packs.get(usize::from(*device))?;
+                places.get(&(*pack, u64::from(*block))).copied()
+            }
+        };
+        let found = erofs::read(&image, &object, &Limits::default());
+        Ok(found.is_ok_and(|found| found == tree))
+    }
+
+    /// Where the contents of a tree lie, by pack and block.
+    fn places(&self, tree: &Tree) -> Result<HashMap<(PackId, u64), ObjectId>> {
+        let mut places = HashMap::new();
+        for entry in &tree.entries {
+            let Kind::File { object, .. } = entry.kind else { continue };
+            for at in self.objects.find_all(&object)? {
+                places.insert((at.pack, at.offset / BLOCK), object);
+            }
+        }
+        Ok(places)
+    }
+}
