@@ -102,7 +102,10 @@ impl Recipe<'_> {
     /// Makes the image and adds it to the layout at `layout` under `name`.
     pub(crate) fn make(&self, layout: &Path, name: &str) -> anyhow::Result<()> {
         tools::install_packages(&tools::FOR_IMAGES)?;
-        let work = tempfile::Builder::new().prefix("creel-image-").tempdir()?;
+        // Gigabytes: more than a `/tmp` in memory holds.
+        let target = target_directory();
+        fs::create_dir_all(&target)?;
+        let work = tempfile::Builder::new().prefix("creel-image-").tempdir_in(target)?;
         let mut image = Image::new()
             .process(
                 "Env",
@@ -124,6 +127,7 @@ impl Recipe<'_> {
         bootstrap(
             Command::new("mmdebstrap")
                 .args(["--variant=minbase", "--format=null"])
+                .env("TMPDIR", work)
                 .arg(format!("--customize-hook={script}")),
             STABLE,
             Path::new("/dev/null"),
