@@ -11,7 +11,7 @@ use creel_sys::program::{
 use crate::cgroup::Cgroup;
 use crate::device::{lower_bound_device, lower_node, open_dev, single_name};
 use crate::error::SpawnError;
-use crate::mount::{READ_ONLY, lower_connected, lower_mount, target_parts};
+use crate::mount::{READ_ONLY, lower_connected, lower_mount, lower_others, target_parts};
 use crate::parent;
 use crate::plan::{IdMap, Namespace, Plan, Process, Stdio};
 use crate::process::lower_process;
@@ -75,6 +75,12 @@ impl Steps {
     }
 }
 
+/// What has been taken from the host: the root, and clones of mounts by the mounts' indexes.
+struct Host {
+    root: Slot,
+    clones: Vec<(usize, Slot)>,
+}
+
 impl Plan {
     /// Starts the process and returns once it executes its program.
     ///
@@ -103,6 +109,7 @@ impl Plan {
         let mut steps = Steps::new();
         steps.add("wait for the parent", Op::WaitForParent);
         steps.enter(self.cgroup.as_deref())?;
+        let host = self.lower_host(&mut steps)?;
         self.lower_identity(&mut steps);
         steps.add("forbid inspection", Op::NotDumpable);
         steps.add("clear the mask", Op::Umask(0));
@@ -110,7 +117,7 @@ impl Plan {
             let unshare = Op::Unshare(Namespace::Cgroup as i32);
             steps.add("make the control group namespace", unshare);
         }
-        let slave = self.lower_root(&mut steps)?;
+        let slave = self.lower_root(&mut steps, host)?;
         if let Some(name) = &self.hostname {
             steps.add("set the host name", Op::Hostname(CString::new(name.as_str())?));
         }
@@ -119,6 +126,21 @@ impl Plan {
         }
         lower_process(&self.process, &mut steps, slave, self.denies_setgroups())?;
         Ok(steps)
+    }
+
+    /// What is taken from the host before the process becomes root in a new user namespace: as that
+    /// root it may go where the container's own ids may, and the caller's directories are closed to
+    /// them.
+    ///
+    /// An overlay is made by that root instead, which its files then belong to.
+    fn lower_host(&self, steps: &mut Steps) -> Result<Option<Host>, SpawnError> {
+        if !self.namespaces.contains(&Namespace::User) || !self.root.is_directory() {
+            return Ok(None);
+        }
+        let mut clones = lower_connected(steps, &self.mounts)?;
+        let root = lower_root(steps, &self.root, self.propagation)?;
+        lower_others(steps, &self.mounts, &mut clones)?;
+        Ok(Some(Host { root, clones }))
     }
 
     /// In a new user namespace the process has the caller's ids until it takes others, and those may
@@ -137,11 +159,20 @@ impl Plan {
     }
 
     /// Returns the slot of the terminal, if there is one.
-    fn lower_root(&self, steps: &mut Steps) -> Result<Option<Slot>, SpawnError> {
-        let connected = lower_connected(steps, &self.mounts)?;
-        let root = lower_root(steps, &self.root, self.propagation)?;
+    fn lower_root(
+        &self,
+        steps: &mut Steps,
+        host: Option<Host>,
+    ) -> Result<Option<Slot>, SpawnError> {
+        let Host { root, clones } = match host {
+            Some(host) => host,
+            None => {
+                let clones = lower_connected(steps, &self.mounts)?;
+                Host { root: lower_root(steps, &self.root, self.propagation)?, clones }
+            }
+        };
         for (index, mount) in self.mounts.iter().enumerate() {
-            let slot = connected.iter().find(|(at, _)| *at == index).map(|(_, slot)| *slot);
+            let slot = clones.iter().find(|(at, _)| *at == index).map(|(_, slot)| *slot);
             lower_mount(steps, root, mount, slot)?;
         }
         self.lower_dev(steps, root)?;

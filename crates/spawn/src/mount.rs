@@ -152,6 +152,23 @@ pub(crate) fn lower_connected(
     Ok(made)
 }
 
+/// Opens and clones those that [`lower_connected`] left, and adds their slots.
+pub(crate) fn lower_others(
+    steps: &mut Steps,
+    mounts: &[Mount],
+    made: &mut Vec<(usize, Slot)>,
+) -> Result<(), SpawnError> {
+    for (index, mount) in mounts.iter().enumerate() {
+        let known = made.iter().any(|(at, _)| *at == index);
+        if let (false, Some((path, depth))) = (known, mount.bound()) {
+            let slot = steps.slot();
+            clone_host(steps, path, depth, slot)?;
+            made.push((index, slot));
+        }
+    }
+    Ok(())
+}
+
 fn clone_host(
     steps: &mut Steps,
     path: &std::path::Path,

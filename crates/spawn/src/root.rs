@@ -31,6 +31,10 @@ impl Root {
     pub fn directory(path: impl Into<PathBuf>) -> Self {
         Self::Directory { path: path.into(), attributes: NO_DEVICES }
     }
+
+    pub(crate) const fn is_directory(&self) -> bool {
+        matches!(self, Self::Directory { .. })
+    }
 }
 
 impl Default for Root {
