@@ -1,5 +1,6 @@
 //! Giving the files of a directory their metadata.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -26,7 +27,7 @@ impl Writer<'_> {
             move |errno: Errno| StoreError::io(action, path)(errno.into())
         };
         let meta = &entry.meta;
-        if self.owners == Owners::AsInTree {
+        if self.owners != Owners::Caller {
             self.set_owner(dir, name, entry)?;
         }
         if !matches!(entry.kind, Kind::Symlink { .. }) {
@@ -46,13 +47,16 @@ impl Writer<'_> {
         if uid == u32::MAX || gid == u32::MAX {
             return Err(refuse(dir, name, "its owner is no valid id"));
         }
-        let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        let not_mapped = || StoreError::NotMapped { path: dir.path().join(name), uid, gid };
+        let (user, group) = match self.owners {
+            Owners::Mapped(ids) => ids.outside(uid, gid).ok_or_else(not_mapped)?,
+            Owners::AsInTree | Owners::Caller => (uid, gid),
+        };
+        let owner = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
         match rustix::fs::chownat(dir, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(()) => Ok(()),
             // The id is not mapped (user_namespaces(7)).
-            Err(Errno::INVAL) => {
-                Err(StoreError::NotMapped { path: dir.path().join(name), uid, gid })
-            }
+            Err(Errno::INVAL) => Err(not_mapped()),
             Err(errno) => Err(StoreError::io("set owner of", &dir.path().join(name))(errno.into())),
         }
     }
@@ -74,8 +78,14 @@ impl Writer<'_> {
             if xattr.name.starts_with(marks) {
                 return Err(refuse(dir, name, "it has an attribute of overlayfs"));
             }
+            let value = match self.owners {
+                Owners::Mapped(ids) => ids.attribute_outside(&xattr.name, &xattr.value),
+                Owners::AsInTree | Owners::Caller => Some(Cow::Borrowed(&*xattr.value)),
+            };
+            // What is for ids that are not there is for nobody.
+            let Some(value) = value else { continue };
             let optional = self.purpose == Purpose::Layer && !is_portable(&xattr.name, &entry.kind);
-            match set(&xattr.name, &xattr.value) {
+            match set(&xattr.name, &value) {
                 Err(Errno::PERM) if optional => {}
                 result => result.map_err(failed)?,
             }

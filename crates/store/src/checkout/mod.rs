@@ -19,6 +19,7 @@ pub(crate) use writer::{Files, Purpose, Put, Writer};
 
 use crate::contents::{Contents, FileReader};
 use crate::error::{Result, StoreError};
+use crate::ids::Ids;
 use crate::store::Store;
 
 /// Whose the files of a checkout are.
@@ -28,6 +29,9 @@ pub enum Owners {
     AsInTree,
     /// The caller's.
     Caller,
+    /// Those for whom the ids of a tree stand in a user namespace: for containers with ids of their
+    /// own.
+    Mapped(Ids),
 }
 
 impl Store {

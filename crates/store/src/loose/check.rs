@@ -1,6 +1,7 @@
 //! Checking checkouts against their listings.
 
 use creel_base::digest::ObjectId;
+use creel_base::path::Dir;
 use creel_codec::erofs::OverlayMarks;
 use creel_codec::tree::{Entry, Kind, Meta, Tree, Xattr};
 
@@ -8,6 +9,7 @@ use super::{BOTH, marks};
 use crate::checkout::{Owners, is_portable};
 use crate::error::Result;
 use crate::fsck::{Difference, Problem};
+use crate::ids::Ids;
 use crate::scan::{Origin, scan};
 use crate::store::Store;
 
@@ -19,16 +21,24 @@ impl Store {
             return Ok(());
         };
         let mut none = true;
-        for owners in BOTH {
-            let Some(dir) = self.open_checkout(id, owners)? else { continue };
-            none = false;
-            let found = scan(&dir, Origin::Upper(marks()), Owners::AsInTree)?;
+        let mut check = |dir: &Dir, owners| -> Result<()> {
+            let found = scan(dir, Origin::Upper(marks()), Owners::AsInTree)?;
             let differences = Comparison { tree: &tree, found: &found, owners }.run();
             problems.extend(differences.into_iter().map(|(path, what)| Problem::File {
                 tree: *id,
                 path: path.to_vec(),
                 what,
             }));
+            Ok(())
+        };
+        for owners in BOTH {
+            let Some(dir) = self.open_checkout(id, owners)? else { continue };
+            none = false;
+            check(&dir, owners)?;
+        }
+        for dir in self.open_copies(id)? {
+            // Which ids they are for is not known here.
+            check(&dir, Owners::Mapped(Ids::default()))?;
         }
         if none {
             problems.push(Problem::MissingCheckout(*id));
@@ -82,7 +92,8 @@ impl<'a> Comparison<'a> {
             Kind::HardLink { entry } => self.is_linked(at, entry as usize),
             _ => true,
         };
-        let same = linked && self.same_meta(inode, &found.meta);
+        let same = linked
+            && (matches!(self.owners, Owners::Mapped(_)) || self.same_meta(inode, &found.meta));
         (!same).then_some(Difference::Metadata)
     }
 

@@ -19,7 +19,8 @@ const MOST: usize = 8;
 
 /// Where contents lie already.
 pub(super) struct Known {
-    dirs: Vec<Dir>,
+    /// Directories, each with whose its files are.
+    dirs: Vec<(Dir, Owners)>,
     places: HashMap<ObjectId, Vec<Place>>,
     owners: Owners,
 }
@@ -46,19 +47,29 @@ impl Known {
             let Some(dir) = store.open_checkout(&other, owners)? else { continue };
             // A damaged listing is the business of a check.
             let Ok(tree) = store.tree(&other) else { continue };
-            known.dirs.push(dir);
+            let number = known.add_dir(dir);
             for entry in &tree.entries {
                 if matches!(&entry.kind, Kind::File { object, .. } if wanted.contains(object)) {
-                    known.add(known.dirs.len() - 1, entry);
+                    known.add(number, entry);
                 }
             }
         }
         Ok(known)
     }
 
-    /// Adds a directory; returns its number.
+    /// Adds the tree's own directory, in which all its contents are, with whatever owners.
+    pub(super) fn add_original(&mut self, store: &Store, tree: &Tree, id: &ObjectId) -> Result<()> {
+        let Some((path, owners)) = store.existing_directory(id)? else { return Ok(()) };
+        self.dirs.push((Dir::open(path)?, owners));
+        for entry in &tree.entries {
+            self.add(self.dirs.len() - 1, entry);
+        }
+        Ok(())
+    }
+
+    /// Adds a directory of files with the owners looked for; returns its number.
     pub(super) fn add_dir(&mut self, dir: Dir) -> usize {
-        self.dirs.push(dir);
+        self.dirs.push((dir, self.owners));
         self.dirs.len() - 1
     }
 
@@ -78,21 +89,31 @@ impl Known {
         let places = self.places.get(object).into_iter().flatten();
         places
             .filter_map(|place| Some((self.dirs.get(place.dir)?, place)))
-            .filter(|(dir, place)| self.is_intact(dir, place))
+            .filter(|((dir, owners), place)| is_intact(dir, *owners, place))
+            .map(|((dir, _), place)| (dir, place))
     }
 
-    fn is_intact(&self, dir: &Dir, place: &Place) -> bool {
-        let Ok(stat) = dir.stat(place.path()) else { return false };
-        let meta = &place.meta;
-        let owned =
-            self.owners == Owners::Caller || (stat.st_uid, stat.st_gid) == (meta.uid, meta.gid);
-        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-            && stat.st_mode & 0o7777 == u32::from(meta.mode)
-            && u64::try_from(stat.st_size) == Ok(place.size)
-            && stat.st_mtime == meta.mtime_s
-            && stat.st_mtime_nsec == u64::from(meta.mtime_ns)
-            && owned
+    /// Tells whether a file could stand in for one with these owners.
+    pub(super) fn owns(&self, place: &Place) -> bool {
+        self.dirs.get(place.dir).is_some_and(|(_, owners)| *owners == self.owners)
     }
+}
+
+fn is_intact(dir: &Dir, owners: Owners, place: &Place) -> bool {
+    let Ok(stat) = dir.stat(place.path()) else { return false };
+    let meta = &place.meta;
+    let owner = (stat.st_uid, stat.st_gid);
+    let owned = match owners {
+        Owners::Caller => true,
+        Owners::AsInTree => owner == (meta.uid, meta.gid),
+        Owners::Mapped(ids) => ids.outside(meta.uid, meta.gid) == Some(owner),
+    };
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        && stat.st_mode & 0o7777 == u32::from(meta.mode)
+        && u64::try_from(stat.st_size) == Ok(place.size)
+        && stat.st_mtime == meta.mtime_s
+        && stat.st_mtime_nsec == u64::from(meta.mtime_ns)
+        && owned
 }
 
 impl Place {

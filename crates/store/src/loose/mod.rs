@@ -1,7 +1,8 @@
 //! Loose stores: every tree is a directory, a layer of overlayfs as it stands.
 //!
 //! `checkouts/TREE` has a tree's files with the owners of the tree, `checkouts/TREE.caller` with the
-//! caller's, where only one id is mapped. What the kernel refuses to a user namespace is left out
+//! caller's, where only one id is mapped, and `checkouts/TREE.ids-NAME` with those of a user namespace
+//! whose layers the kernel does not map; the last are copies that can be made again. What the kernel refuses to a user namespace is left out
 //! (device nodes, some attributes), and so are links into lower layers; the listing keeps all that.
 
 pub(crate) mod check;
@@ -10,6 +11,8 @@ mod place;
 pub(crate) mod staging;
 mod upkeep;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use creel_base::digest::ObjectId;
@@ -20,28 +23,33 @@ use creel_codec::tree::Tree;
 use crate::checkout::Owners;
 use crate::config::Backend;
 use crate::error::{Result, StoreError};
+use crate::ids::Ids;
 use crate::store::Store;
 use crate::transaction::Transaction;
 use staging::Staging;
 
 /// Ending of the names of checkouts whose files are all the caller's.
 const CALLER: &str = ".caller";
+/// Before the name of the ids in the names of checkouts with ids of their own.
+const MAPPED: &str = ".ids-";
 /// In the order in which a checkout is looked for.
 const BOTH: [Owners; 2] = [Owners::AsInTree, Owners::Caller];
 
 /// The name of a tree's checkout.
 fn checkout_name(tree: &ObjectId, owners: Owners) -> String {
-    let ending = if owners == Owners::Caller { CALLER } else { "" };
-    format!("{}{ending}", tree.hex())
+    let hex = tree.hex();
+    match owners {
+        Owners::AsInTree => hex,
+        Owners::Caller => hex + CALLER,
+        Owners::Mapped(ids) => hex + MAPPED + &ids.name(),
+    }
 }
 
-/// Reverses [`checkout_name`].
-fn parse_name(name: &[u8]) -> Option<(ObjectId, Owners)> {
+/// The tree that a checkout is of, by the name of the checkout.
+fn tree_of(name: &[u8]) -> Option<ObjectId> {
     let text = core::str::from_utf8(name).ok()?;
-    match text.strip_suffix(CALLER) {
-        Some(hex) => Some((ObjectId::from_hex(hex)?, Owners::Caller)),
-        None => Some((ObjectId::from_hex(text)?, Owners::AsInTree)),
-    }
+    let hex = text.strip_suffix(CALLER).or_else(|| Some(text.split_once(MAPPED)?.0));
+    ObjectId::from_hex(hex.unwrap_or(text))
 }
 
 /// The marks of overlayfs that this process can set and mount with: `trusted.` is for the initial
@@ -81,6 +89,25 @@ impl Store {
         self.existing_directory(tree)?.map(|(path, _)| path).ok_or_else(missing)
     }
 
+    /// The directory that holds a tree with the ids of a user namespace as owners, as
+    /// [`Store::directory`] does with those of the tree. Made as a copy where it is missing, which
+    /// shares blocks with the tree's own directory if the file system can.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::directory`], and [`StoreError::NotMapped`] for an owner that the namespace
+    /// does not have.
+    pub fn mapped_directory(&self, tree: &ObjectId, ids: Ids) -> Result<PathBuf> {
+        let owners = Owners::Mapped(ids);
+        if !self.has_checkout(tree, owners)? {
+            // Its contents come from there.
+            self.directory(tree)?;
+            let _lease = self.begin()?;
+            Staging::new(self, owners)?.finish(self, &self.tree(tree)?)?;
+        }
+        Ok(self.checkouts.path_of(checkout_name(tree, owners)))
+    }
+
     /// The directory of a tree that is there, in this store or an alternate, and whose its files are.
     pub(crate) fn existing_directory(&self, tree: &ObjectId) -> Result<Option<(PathBuf, Owners)>> {
         for owners in BOTH {
@@ -98,6 +125,19 @@ impl Store {
 
     fn has_checkout(&self, tree: &ObjectId, owners: Owners) -> Result<bool> {
         Ok(self.checkouts.sub(checkout_name(tree, owners))?.is_some())
+    }
+
+    /// The tree's checkouts with ids of other user namespaces as owners.
+    fn open_copies(&self, tree: &ObjectId) -> Result<Vec<Dir>> {
+        let start = tree.hex() + MAPPED;
+        let mut found = Vec::new();
+        for name in self.checkouts.names()? {
+            if name.starts_with(start.as_bytes()) {
+                let dir = self.checkouts.sub(OsStr::from_bytes(&name))?;
+                found.extend(dir.map(|dir| dir.to_base()).transpose()?);
+            }
+        }
+        Ok(found)
     }
 
     fn open_checkout(&self, tree: &ObjectId, owners: Owners) -> Result<Option<Dir>> {

@@ -45,7 +45,7 @@ impl<'a> Placer<'a> {
     fn link(&self, dir: &Dir, name: &OsStr, entry: &Entry, object: &ObjectId) -> Result<bool> {
         let owners = self.staging.owners;
         for (from, place) in self.known.find(object) {
-            if !place.has(&entry.meta, owners) {
+            if !self.known.owns(place) || !place.has(&entry.meta, owners) {
                 continue;
             }
             step(dir)?;

@@ -80,7 +80,7 @@ impl Staging {
         }
         let (id, listing) = encode_tree(tree)?;
         if !store.has_checkout(&id, self.owners)? {
-            self.make(store, tree, &checkout_name(&id, self.owners))?;
+            self.make(store, tree, &id)?;
         }
         // Last: a checkout without its listing is garbage.
         if store.listing(&id).is_err() {
@@ -90,8 +90,12 @@ impl Staging {
     }
 
     /// Makes the checkout and gives it its name.
-    fn make(&mut self, store: &Store, tree: &Tree, name: &str) -> Result<()> {
-        let known = Known::search(store, tree, self.owners)?;
+    fn make(&mut self, store: &Store, tree: &Tree, id: &ObjectId) -> Result<()> {
+        let name = checkout_name(id, self.owners);
+        let mut known = Known::search(store, tree, self.owners)?;
+        if let Owners::Mapped(_) = self.owners {
+            known.add_original(store, tree, id)?;
+        }
         let cloning = self.can_clone()?;
         let (root, above) = (self.root(), self.above.try_clone()?);
         step(&above)?;
@@ -103,7 +107,7 @@ impl Staging {
         step(&self.above)?;
         self.above.sync_file_system()?;
         step(&self.above)?;
-        match self.above.rename(root.as_ref(), name.as_ref(), IfExists::Replace) {
+        match self.above.rename(root.as_ref(), Path::new(&name), IfExists::Replace) {
             // Another process was faster. Whatever has this name was complete when it got it.
             Err(error) if error.is_already_exists() || is_full(&error) => Ok(()),
             Err(error) => Err(error.into()),

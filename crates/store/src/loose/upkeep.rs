@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use creel_base::digest::ObjectId;
 use creel_base::path::{Dir, FileType, IfExists};
 
-use super::parse_name;
 use super::staging::step;
+use super::tree_of;
 use crate::dir::TEMPORARY;
 use crate::error::Result;
 use crate::store::Store;
@@ -61,7 +61,7 @@ impl Store {
 }
 
 fn is_wanted(name: &[u8], keep: impl Fn(&ObjectId) -> bool) -> bool {
-    parse_name(name).is_some_and(|(tree, _)| keep(&tree))
+    tree_of(name).is_some_and(|tree| keep(&tree))
 }
 
 fn path(name: &[u8]) -> &Path {

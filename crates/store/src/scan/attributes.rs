@@ -1,5 +1,6 @@
 //! Extended attributes of files that are scanned.
 
+use std::borrow::Cow;
 use std::os::fd::BorrowedFd;
 
 use creel_codec::erofs::OverlayMarks;
@@ -8,6 +9,7 @@ use creel_codec::tree::{MAX_XATTR_VALUE_BYTES, Xattr};
 use rustix::io::Errno;
 
 use super::{Origin, Scan, proc_path};
+use crate::checkout::Owners;
 use crate::error::{Result, StoreError};
 
 /// Longest list of names (Linux `XATTR_LIST_MAX`).
@@ -41,6 +43,7 @@ impl<S: LayerSink<Error = StoreError>> Scan<'_, S> {
                 found.opaque |= self.read_mark(&file, mark, name, path)?;
             } else if is_kept(name)
                 && let Some(value) = self.value(&file, name, path)?
+                && let Some(value) = self.inside(name, value)
             {
                 found.xattrs.push(Xattr { name: name.into(), value: value.into() });
             }
@@ -65,6 +68,14 @@ impl<S: LayerSink<Error = StoreError>> Scan<'_, S> {
             b"redirect" => Err(self.refuse(path, "it is a directory that `redirect_dir` renamed")),
             b"metacopy" => Err(self.refuse(path, "its content is in a lower layer (`metacopy`)")),
             _ => Ok(false),
+        }
+    }
+
+    /// An attribute's value as the tree has it; `None` where it means nothing there.
+    fn inside(&self, name: &[u8], value: Vec<u8>) -> Option<Vec<u8>> {
+        match self.owners {
+            Owners::Mapped(ids) => ids.attribute_inside(name, &value).map(Cow::into_owned),
+            Owners::AsInTree | Owners::Caller => Some(value),
         }
     }
 

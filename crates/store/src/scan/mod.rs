@@ -44,7 +44,8 @@ pub enum Origin {
 /// belong to the host or the file system: labels, and those of overlayfs and EROFS.
 ///
 /// `owners` tells whose the entries are: those that the files have, or with [`Owners::Caller`] all
-/// root's, where the caller's files stand for them.
+/// root's, where the caller's files stand for them. With [`Owners::Mapped`] the tree has the ids that a
+/// user namespace sees.
 ///
 /// # Errors
 ///
@@ -54,14 +55,15 @@ pub fn scan(dir: &Dir, origin: Origin, owners: Owners) -> Result<Tree> {
 }
 
 impl Transaction<'_> {
-    /// Reads a directory into a tree as [`scan`] does, and stores it with its contents. Durable on
-    /// return.
+    /// Reads a directory into a tree as [`scan`] does, and stores it with its contents, in a loose
+    /// store never for [`Owners::Mapped`] but with the tree's own owners. Durable on return.
     ///
     /// # Errors
     ///
     /// Those of [`scan`] and of writing.
     pub fn snapshot(&self, dir: &Dir, origin: Origin, owners: Owners) -> Result<(ObjectId, Tree)> {
-        let mut contents = Ingest::new(self, owners)?;
+        let stored = if owners == Owners::Caller { owners } else { Owners::AsInTree };
+        let mut contents = Ingest::new(self, stored)?;
         let tree = scan_into(dir, origin, owners, &mut contents)?;
         Ok((contents.finish(self, &tree)?, tree))
     }
@@ -213,6 +215,7 @@ impl<S: LayerSink<Error = StoreError>> Scan<'_, S> {
         let (uid, gid) = match self.owners {
             Owners::AsInTree => (stat.st_uid, stat.st_gid),
             Owners::Caller => (0, 0),
+            Owners::Mapped(ids) => ids.inside(stat.st_uid, stat.st_gid),
         };
         Meta {
             mode: (stat.st_mode & 0o7777) as u16,

@@ -1,5 +1,7 @@
 //! One sample of everything that is hard, taken in, stacked, mounted and compared.
 
+#![allow(dead_code, reason = "each test uses some of it")]
+
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
@@ -159,7 +161,7 @@ fn overlay(views: &[String], empty: &Path, setting: Setting) -> OwnedFd {
 }
 
 /// Compares all that this setting can show.
-fn compare(found: &Tree, tree: &Tree, setting: Setting) {
+pub(crate) fn compare(found: &Tree, tree: &Tree, setting: Setting) {
     let device = |kind: &Kind| matches!(kind, Kind::CharDevice { .. } | Kind::BlockDevice { .. });
     let mut count = 0;
     for (number, entry) in tree.entries.iter().enumerate() {
