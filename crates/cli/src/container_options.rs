@@ -58,7 +58,9 @@ pub(crate) struct ContainerArgs {
     /// `seccomp=FILE`, `seccomp=unconfined` or `no-new-privileges`
     #[arg(long, value_name = "OPTION", help_heading = "Isolation")]
     security_opt: Vec<String>,
-    /// User namespace: `host`, in which root is who runs creel; `auto` and `keep-id` are refused
+    /// User namespace: `host`, in which root is who runs creel; `auto[:size=N]`, with ids that no
+    /// other container has; or `keep-id[:uid=N,gid=N]`, in which the caller has the ids that it has
+    /// here, or these
     #[arg(long, value_name = "KIND", default_value = "host", help_heading = "Isolation")]
     userns: String,
     /// Lift every restriction but the namespaces

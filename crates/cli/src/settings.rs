@@ -58,6 +58,7 @@ impl Globals {
             store: self.store.clone().unwrap_or_else(|| environment.store()),
             run,
             owners: identity.owners(),
+            caller: environment.ids,
             privileges: identity.privileges(),
             auth_files: environment.auth_files(),
             registries: environment.registries(),
@@ -90,15 +91,16 @@ fn tell_once(identity: &Identity, run: &Path) {
 /// The environment's variables and the user, as values.
 struct Environment {
     get: Variables,
-    uid: u32,
+    /// Of the user and the group.
+    ids: [u32; 2],
 }
 
 type Variables = Box<dyn Fn(&str) -> Option<OsString>>;
 
 impl Environment {
     fn of_process() -> Self {
-        let uid = rustix::process::geteuid().as_raw();
-        Self { get: Box::new(|name| std::env::var_os(name)), uid }
+        let ids = [rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()];
+        Self { get: Box::new(|name| std::env::var_os(name)), ids }
     }
 
     /// A variable that is set and not empty.
@@ -119,8 +121,12 @@ impl Environment {
         self.base("XDG_CONFIG_HOME").or_else(|| Some(self.home()?.join(".config")))
     }
 
+    const fn uid(&self) -> u32 {
+        self.ids[0]
+    }
+
     const fn is_root(&self) -> bool {
-        self.uid == 0
+        self.uid() == 0
     }
 
     fn store(&self) -> PathBuf {
@@ -141,7 +147,7 @@ impl Environment {
             _ if self.is_root() => "/run/creel".into(),
             Some(runtime) => runtime.join("creel"),
             // Others can write there: the engine checks whose it is.
-            None => format!("/tmp/creel-{}", self.uid).into(),
+            None => format!("/tmp/creel-{}", self.uid()).into(),
         }
     }
 
@@ -152,7 +158,7 @@ impl Environment {
         }
         let runtime = self
             .base("XDG_RUNTIME_DIR")
-            .unwrap_or_else(|| format!("/run/containers/{}", self.uid).into());
+            .unwrap_or_else(|| format!("/run/containers/{}", self.uid()).into());
         let runtime = match runtime.starts_with("/run/containers") {
             true => runtime.join("auth.json"),
             false => runtime.join("containers/auth.json"),
@@ -213,7 +219,7 @@ mod tests {
             let found = variables.iter().find(|(variable, _)| *variable == name)?;
             Some(OsString::from(found.1))
         };
-        Environment { get: Box::new(get), uid }
+        Environment { get: Box::new(get), ids: [uid, uid] }
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Settings {
     pub owners: Owners,
     /// What this process's rights reach.
     pub privileges: Privileges,
+    /// The user and group id of the caller, before any user namespace was entered.
+    pub caller: [u32; 2],
     /// Files with credentials, in the order in which they are asked.
     pub auth_files: Vec<PathBuf>,
     /// `registries.conf`, in the order in which the first that is there counts.

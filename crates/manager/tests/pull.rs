@@ -96,6 +96,7 @@ fn engine(store: &Path) -> Engine {
     client.retry.base = Duration::from_millis(1);
     client.retry.attempts = 2;
     Engine::open(Settings {
+        caller: [0, 0],
         store: store.to_owned(),
         run: store.join("run"),
         owners: Owners::Caller,

@@ -17,6 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const INIT: [&str; 7] =
     ["--init", "-v", "/usr/lib:/usr/lib:ro", "-v", "/lib64:/lib64:ro", "-v", "/lib:/lib:ro"];
 
+/// Runs a program that sees the files of the directory `$0` in `/etc` too. A mount on a file there would
+/// go when somebody else replaces it.
+const SEES: &str = "mount -t overlay -o lowerdir=\"$0\":/etc overlay /etc; exec \"$@\"";
+
 /// Who runs the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
@@ -32,13 +36,21 @@ pub(crate) enum Who {
 pub(crate) struct World {
     directory: TempDir,
     user: Option<String>,
+    /// Options of every `run` by [`World::script`].
+    pub(crate) options: Vec<String>,
+    /// The store's directory.
+    pub(crate) store: PathBuf,
+    /// A directory whose files the program sees in `/etc`.
+    subordinate: Option<PathBuf>,
 }
 
 impl World {
     /// Makes a store with the image `box`.
     pub(crate) fn new(who: Who) -> Self {
         let directory = tempfile::Builder::new().prefix("creel-containers").tempdir().unwrap();
-        let world = Self { user: user(who), directory };
+        let (options, subordinate) = (Vec::new(), None);
+        let store = directory.path().join("store");
+        let world = Self { user: user(who), directory, options, store, subordinate };
         std::fs::write(world.path("box.tar"), busybox::layer().unwrap()).unwrap();
         // Where a user can execute it.
         std::fs::copy(env!("CARGO_BIN_EXE_creel"), world.path("creel")).unwrap();
@@ -46,14 +58,14 @@ impl World {
         if let Some(user) = &world.user {
             sh(&format!("chown {user} {}", world.directory.path().display()));
         }
-        world.runs(&[
-            "import",
-            "-c",
-            "ENV PATH=/bin",
-            world.path("box.tar").to_str().unwrap(),
-            "box",
-        ]);
+        world.import();
         world
+    }
+
+    /// Puts the image `box` into the store.
+    pub(crate) fn import(&self) {
+        let archive = self.path("box.tar");
+        self.runs(&["import", "-c", "ENV PATH=/bin", archive.to_str().unwrap(), "box"]);
     }
 
     /// A path that the program's user can reach.
@@ -74,12 +86,28 @@ impl World {
         self.path(name).to_str().unwrap().to_owned()
     }
 
+    /// Lets the program see these lines as the host's subordinate ids, and nobody else.
+    pub(crate) fn give_ids(&mut self, lines: &str) {
+        let directory = self.path("subordinate");
+        std::fs::create_dir_all(&directory).unwrap();
+        for name in ["subuid", "subgid"] {
+            std::fs::write(directory.join(name), lines).unwrap();
+        }
+        self.subordinate = Some(directory);
+    }
+
     /// The program with arguments, in the world's directory.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let program = self.path("creel");
-        let mut command = match &self.user {
-            None => Command::new(program),
-            Some(user) => {
+        let mut command = match (&self.user, &self.subordinate) {
+            (None, None) => Command::new(program),
+            (None, Some(ids)) => {
+                let mut command = Command::new("unshare");
+                command.args(["--mount", "--propagation", "slave", "sh", "-ec", SEES]);
+                command.arg(ids).arg(program);
+                command
+            }
+            (Some(user), _) => {
                 let mut command = Command::new("setpriv");
                 let ids = [format!("--reuid={user}"), format!("--regid={user}")];
                 command.args(ids).arg("--init-groups").arg(program);
@@ -88,7 +116,7 @@ impl World {
         };
         command.args(arguments).current_dir(self.directory.path()).env_clear();
         command.env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", self.directory.path());
-        command.env("CREEL_STORE", self.path("store")).env("CREEL_RUN_DIR", self.path("run"));
+        command.env("CREEL_STORE", &self.store).env("CREEL_RUN_DIR", self.path("run"));
         command
     }
 
@@ -115,8 +143,9 @@ impl World {
 
     /// `run --rm OPTIONS box sh -c SCRIPT`: the code, output and errors together, trimmed.
     pub(crate) fn script(&self, options: &[&str], script: &str) -> (i32, String) {
-        let (code, said, error) =
-            self.result(&[&["run", "--rm"], options, &["box", "sh", "-c", script]].concat());
+        let own: Vec<&str> = self.options.iter().map(String::as_str).collect();
+        let arguments = [&["run", "--rm"], &own[..], options, &["box", "sh", "-c", script]];
+        let (code, said, error) = self.result(&arguments.concat());
         (code, (said + &error).trim_end().to_owned())
     }
 
@@ -148,10 +177,10 @@ impl World {
         let mut left = names(&self.path("run/containers"));
         left.retain(|name| name != "swept");
         assert_eq!(left, Vec::<String>::new());
-        let mut left = names(&self.path("store/containers"));
-        left.retain(|name| !["names", "sweep.lock"].contains(&name.as_str()));
+        let mut left = names(&self.store.join("containers"));
+        left.retain(|name| !["names", "sweep.lock", "ids.lock"].contains(&name.as_str()));
         assert_eq!(left, Vec::<String>::new());
-        assert_eq!(names(&self.path("store/containers/names")), Vec::<String>::new());
+        assert_eq!(names(&self.store.join("containers/names")), Vec::<String>::new());
         // The shared trees are all that may show in the host's mount table.
         let trees = self.path("run/trees").to_str().unwrap().to_owned();
         let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();

@@ -3,6 +3,7 @@
 //! ```text
 //! STORE/containers/
 //!   sweep.lock             held by the process that puts away what crashed runs have left
+//!   ids.lock               held by the process that chooses ids which no other container has
 //!   names/NAME             symbolic link to the id of the container that has this name
 //!   ID/container.json      what it was made of
 //!   ID/lock                held by the process that runs or changes it, whose pid it says
@@ -40,6 +41,7 @@ const EXIT: &str = "exit.json";
 const PROCESS: &str = "process.json";
 pub(super) const LOCK: &str = "lock";
 const SWEEP_LOCK: &str = "sweep.lock";
+const IDS_LOCK: &str = "ids.lock";
 /// Longest file of a container that is read, in bytes.
 const LIMIT: u64 = 4 << 20;
 /// How often a made-up name is replaced by another before it is given up.
@@ -250,6 +252,11 @@ impl Catalog {
     /// would be in each other's way.
     pub(super) fn lock_sweep(&self) -> Result<Lock, ContainerError> {
         Ok(Lock::take(&self.dir, SWEEP_LOCK, Kind::Exclusive, Wait::Forever)?)
+    }
+
+    /// Waits until nobody else chooses ids for a container.
+    pub(super) fn lock_ids(&self) -> Result<Lock, ContainerError> {
+        Ok(Lock::take(&self.dir, IDS_LOCK, Kind::Exclusive, Wait::Forever)?)
     }
 
     /// Removes what only a run needed, where its process was never started.

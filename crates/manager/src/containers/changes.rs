@@ -8,12 +8,13 @@ use std::path::Path;
 use creel_base::path::Dir;
 use creel_codec::erofs::OverlayMarks;
 use creel_codec::tree::{Kind, Tree, merge};
-use creel_store::{Origin, scan};
+use creel_store::{Origin, Owners, scan};
 
 use super::catalog::Container;
 use super::changes_error::ChangesError;
 use super::host::HostRoot;
-use super::record::Root;
+use super::record::{Record, Root};
+use super::users;
 use crate::{Engine, Privileges};
 
 /// How a path differs from what is below the container.
@@ -58,7 +59,7 @@ impl Engine {
             return self.host_diff(container, host);
         }
         let Some(upper) = upper(&container.dir)? else { return Ok(Vec::new()) };
-        let changes = scan(&upper, self.origin(), self.owners())?;
+        let changes = scan(&upper, self.origin(), self.owners_in(&container.record))?;
         let lower = self.lower_tree(container)?;
         Ok(compare(&lower, &changes))
     }
@@ -87,6 +88,12 @@ impl Engine {
         let trees = container.record.root.trees().iter();
         let trees = trees.map(|tree| self.store().tree(tree)).collect::<Result<Vec<_>, _>>()?;
         Ok(merge(&trees.iter().collect::<Vec<_>>())?)
+    }
+
+    /// Whose the files are that a container has made.
+    pub(super) fn owners_in(&self, record: &Record) -> Owners {
+        let ids = users::ids(record).as_ref().and_then(users::stored);
+        ids.map_or_else(|| self.owners(), Owners::Mapped)
     }
 
     pub(super) fn origin(&self) -> Origin {

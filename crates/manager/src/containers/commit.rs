@@ -52,7 +52,7 @@ impl Engine {
         let created = Some(Timestamp::now().to_string());
         draft.config.created.clone_from(&created);
         if let Some(upper) = changes::upper(&owned.container.dir)? {
-            let (tree, _) = transaction.snapshot(&upper, self.origin(), self.owners())?;
+            let (tree, _) = transaction.snapshot(&upper, self.origin(), self.owners_in(record))?;
             let mut size = Counter::default();
             let diff_id = self.store().write_layer(&tree, &mut size)?;
             transaction.record_layer(&diff_id, tree, &[])?;

@@ -26,6 +26,7 @@ mod spec;
 mod text;
 mod trees;
 mod upper;
+mod users;
 mod volume;
 
 pub use catalog::{Catalog, Container, Owned};
@@ -44,4 +45,5 @@ pub use run_error::RunError;
 pub use running::{Running, Stdio};
 pub use spec::SpecError;
 pub use trees::{Trees, TreesError};
+pub use users::{Person, Users, UsersError};
 pub use volume::{Volume, VolumeError, VolumeSource};

@@ -10,6 +10,8 @@ use creel_image::process::Overrides;
 
 use super::volume::Volume;
 
+pub use super::users::Users;
+
 /// The choices for a new container. The default has a name made up, nothing mounted, no network.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -89,18 +91,6 @@ pub enum Seccomp {
     Unconfined,
     /// Those of the profile in this file.
     Profile(PathBuf),
-}
-
-/// Whose ids a container has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Users {
-    /// Root in the container is who runs creel: root, or as a user the namespace of that user.
-    #[default]
-    Host,
-    /// A range of subordinate ids of its own.
-    Auto,
-    /// The caller has the same ids inside as outside.
-    KeepId,
 }
 
 /// The network of a container.
@@ -205,7 +195,10 @@ impl Hint for OptionError {
             Self::Memory { .. } => {
                 Some("give a shell 1 MiB, and most programs 16 MiB or more: `--memory 16m`".into())
             }
-            Self::Users { .. } | Self::HostName { .. } => None,
+            Self::HostName { .. } => None,
+            Self::Users { .. } => {
+                Some("options are `auto:size=NUMBER` and `keep-id:uid=NUMBER,gid=NUMBER`".into())
+            }
         }
     }
 }
@@ -311,19 +304,6 @@ pub fn host_name(name: &str) -> Result<String, OptionError> {
 /// [`OptionError::Memory`].
 pub fn memory(size: ByteSize) -> Result<u64, OptionError> {
     if size < LEAST_MEMORY { Err(OptionError::Memory { size }) } else { Ok(size.bytes()) }
-}
-
-impl FromStr for Users {
-    type Err = OptionError;
-
-    fn from_str(text: &str) -> Result<Self, OptionError> {
-        match text {
-            "" | "host" => Ok(Self::Host),
-            "auto" => Ok(Self::Auto),
-            "keep-id" => Ok(Self::KeepId),
-            _ => Err(OptionError::Users { text: text.to_owned() }),
-        }
-    }
 }
 
 impl FromStr for Network {

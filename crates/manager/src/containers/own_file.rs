@@ -36,7 +36,9 @@ pub(super) fn mount(
     }
     match passed {
         Some(mount) => Ok(Arc::clone(mount)),
-        None => detached(Path::new(RUNNING)).map(Arc::new),
+        // By its path: what is executed is open in the mount namespace that a user has left, and
+        // nothing can be cloned from there.
+        None => detached(&std::fs::read_link(RUNNING).map_err(RunError::Init)?).map(Arc::new),
     }
 }
 

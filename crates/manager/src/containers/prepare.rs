@@ -8,12 +8,13 @@ use std::sync::Arc;
 use creel_base::id::Id;
 use creel_base::path::Dir;
 use creel_image::document::Execution;
-use creel_image::process::{self, Process};
+use creel_image::process::{self, Overrides, Process};
 use creel_image::user::{self, User};
 use creel_runtime::lower::{self, Options as LowerOptions};
 use creel_runtime::seccomp::Filter;
 use creel_runtime::spec::Spec;
 use creel_spawn::cgroup::Cgroup;
+use creel_spawn::userns::IdMaps;
 use creel_spawn::{Overlay, Plan, Root as PlanRoot, Stdio as PlanStdio, Upper};
 use jiff::Timestamp;
 
@@ -27,6 +28,7 @@ use super::record::{self, FORMAT, ImageRoot, Policy, Record, Root};
 use super::run_error::RunError;
 use super::spec;
 use super::trees::{Lowers, Trees};
+use super::users::{self, Chosen, Layers, Stage};
 use crate::images::Image;
 use crate::{Engine, Privileges};
 
@@ -56,6 +58,13 @@ pub struct Prepared<'a> {
     own_file: Option<Arc<OwnedFd>>,
 }
 
+/// What can be started.
+pub(super) struct Ready {
+    pub(super) plan: Plan,
+    /// Taken over by the process when it starts.
+    _stage: Option<Stage>,
+}
+
 impl Engine {
     /// Opens the containers of the store.
     ///
@@ -82,14 +91,18 @@ impl Engine {
             Base::Image(image) => (self.image_root(image)?, image.config.config.clone()),
             Base::Host(writable) => (Root::Host(self.host_root(writable)?), Execution::default()),
         };
-        let lowers = self.lowers(&root)?;
-        let process = process::process(&config, &options.process)?;
-        let user = look_up(&process.user, &lowers.paths)?;
+        let chosen = self.choose_ids(&catalog, &root, options.users)?;
+        let lowers = self.lowers(&root, chosen.maps.as_ref())?;
+        let process = process::process(&config, &overrides(options, &chosen))?;
+        let mut user = look_up(&process.user, &lowers.paths)?;
+        chosen.check(&user)?;
+        let person = chosen.at_home(&mut user, &process.cwd, &options.volumes);
         let owned = {
             let draft = catalog.begin(options.name.as_deref())?;
             let hostname = hostname(options, &root, &draft.id);
-            let policy = policy(&process, options)?;
-            let spec = self.spec(process, &user, options, &hostname)?;
+            let policy = Policy { person, ..policy(&process, options)? };
+            let mut spec = spec::spec(process, &user, options, &hostname, self.privileges())?;
+            users::give(&mut spec, chosen.maps.as_ref());
             let (id, name, created) = (draft.id, draft.name.clone(), Timestamp::now());
             draft.finish(Record { format: FORMAT, id, name, created, root, spec, policy })?
         };
@@ -103,15 +116,18 @@ impl Engine {
     pub fn prepare_again(&self, container: Container) -> Result<Prepared<'_>, RunError> {
         let catalog = self.containers()?;
         let owned = catalog.own(container)?;
-        let lowers = self.lowers(&owned.record().root)?;
+        let ids = users::ids(owned.record());
+        let lowers = self.lowers(&owned.record().root, ids.as_ref())?;
         Ok(Prepared { engine: self, catalog, owned, lowers, own_file: None })
     }
 
     /// What the root is stacked on; the host's own root, as far as users are looked up in it.
-    fn lowers(&self, root: &Root) -> Result<Lowers, RunError> {
-        match root {
-            Root::Image(image) => Ok(Trees::open(self.run())?.lowers(self.store(), &image.trees)?),
-            Root::Host(_) => Ok(Lowers::of_host()),
+    fn lowers(&self, root: &Root, ids: Option<&IdMaps>) -> Result<Lowers, RunError> {
+        let Root::Image(image) = root else { return Ok(Lowers::of_host()) };
+        let store = self.store();
+        match ids.filter(|ids| !self.maps_ids(ids)).and_then(users::stored) {
+            Some(ids) => Ok(Trees::mapped(store, &image.trees, ids)?),
+            None => Ok(Trees::open(self.run())?.lowers(store, &image.trees)?),
         }
     }
 
@@ -124,16 +140,6 @@ impl Engine {
         let trees = self.layers(image)?;
         Ok(Root::Image(ImageRoot { name, id: image.id, manifest: image.digest, trees }))
     }
-
-    fn spec(
-        &self,
-        process: Process,
-        user: &User,
-        options: &Options,
-        hostname: &str,
-    ) -> Result<Spec, RunError> {
-        Ok(spec::spec(process, user, options, hostname, self.privileges())?)
-    }
 }
 
 /// The running system keeps its name.
@@ -143,6 +149,15 @@ fn hostname(options: &Options, root: &Root, id: &Id) -> String {
         Root::Host(_) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
     };
     options.hostname.clone().unwrap_or_else(own)
+}
+
+/// The choices about the process, in which the ids that a container keeps are its user.
+fn overrides<'o>(options: &'o Options, chosen: &Chosen) -> Cow<'o, Overrides> {
+    let mut overrides = Cow::Borrowed(&options.process);
+    if overrides.user.is_none() && chosen.user.is_some() {
+        overrides.to_mut().user.clone_from(&chosen.user);
+    }
+    overrides
 }
 
 fn look_up(user: &str, lowers: &[PathBuf]) -> Result<User, RunError> {
@@ -160,6 +175,7 @@ fn policy(process: &Process, options: &Options) -> Result<Policy, RunError> {
         host_network: options.network == Network::Host,
         limited: options.limits != super::options::Limits::default(),
         seccomp: seccomp(options)?,
+        person: None,
     })
 }
 
@@ -203,8 +219,7 @@ impl Prepared<'_> {
     /// [`RunError`].
     pub fn explain(self) -> Result<String, RunError> {
         let spec = self.owned.record().spec.clone();
-        let plan = self.plan(&spec, PlanStdio::Inherit, None)?;
-        let explained = plan.to_string();
+        let explained = self.plan(spec, PlanStdio::Inherit, None)?.plan.to_string();
         self.catalog.remove(self.owned)?;
         Ok(explained)
     }
@@ -212,28 +227,41 @@ impl Prepared<'_> {
     /// Lowers the specification as it is now.
     pub(super) fn plan(
         &self,
-        spec: &Spec,
+        mut spec: Spec,
         stdio: PlanStdio,
         cgroup: Option<Arc<Cgroup>>,
-    ) -> Result<Plan, RunError> {
+    ) -> Result<Ready, RunError> {
         let privileges = self.engine.privileges();
         let record = self.owned.record();
+        let mounts = self.init_mount()?;
+        let stage = self.stage(&mut spec)?;
         let options = LowerOptions {
-            root: Some(self.root()?),
+            root: Some(self.root(stage.as_ref())?),
             stdio,
             cgroup,
             seccomp: filter(record)?,
-            mounts: self.init_mount()?,
+            mounts,
             in_user_namespace: privileges != Privileges::Whole,
             setgroups_denied: privileges == Privileges::Namespace { setgroups_denied: true },
             ..LowerOptions::default()
         };
-        let mut spec = Cow::Borrowed(spec);
         if record.policy.init {
-            let process = spec.to_mut().process.get_or_insert_default();
+            let process = spec.process.get_or_insert_default();
             process.args.splice(..0, [INIT, "init", "--"].map(str::to_owned));
         }
-        Ok(lower::lower(&spec, &options)?)
+        Ok(Ready { plan: lower::lower(&spec, &options)?, _stage: stage })
+    }
+
+    /// The mounts of a container with ids of its own.
+    fn stage(&self, spec: &mut Spec) -> Result<Option<Stage>, RunError> {
+        let record = self.owned.record();
+        let Some(ids) = users::ids(record) else { return Ok(None) };
+        let stage = Stage::set_up(&self.run_dir()?, ids, self.engine.privileges())?;
+        let (lowers, dir) = (&self.lowers, &self.owned.container.dir);
+        let layers = Layers { lowers, dir, volatile: record.policy.remove };
+        stage.stack(&layers, record.policy.person.as_ref())?;
+        stage.bind(spec)?;
+        Ok(Some(stage))
     }
 
     /// This program's own file, which is the container's init where one was asked for.
@@ -247,10 +275,11 @@ impl Prepared<'_> {
         Ok(vec![(INIT.to_owned(), mount)])
     }
 
-    fn root(&self) -> Result<PlanRoot, RunError> {
-        match &self.owned.record().root {
-            Root::Image(_) => Ok(PlanRoot::Overlay(self.overlay()?)),
-            Root::Host(host) => {
+    fn root(&self, stage: Option<&Stage>) -> Result<PlanRoot, RunError> {
+        match (&self.owned.record().root, stage) {
+            (_, Some(stage)) => Ok(PlanRoot::directory(stage.root())),
+            (Root::Image(_), None) => Ok(PlanRoot::Overlay(self.overlay()?)),
+            (Root::Host(host), None) => {
                 let dir = &self.owned.container.dir;
                 Ok(PlanRoot::directory(host.assemble(dir, self.engine.privileges())?))
             }

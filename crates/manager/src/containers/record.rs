@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::host::HostRoot;
+use super::users::Person;
 use creel_base::digest::{Digest, ObjectId};
 use creel_base::id::Id;
 use creel_runtime::container::Identity;
@@ -76,6 +77,9 @@ pub struct Policy {
     pub limited: bool,
     /// The system calls that are let through.
     pub seccomp: Seccomp,
+    /// The caller as a user of the container, where the ids are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Person>,
 }
 
 /// The filter of system calls of a container.

@@ -17,6 +17,7 @@ use super::error::ContainerError;
 use super::host::HostError;
 use super::spec::SpecError;
 use super::trees::TreesError;
+use super::users::UsersError;
 use crate::EngineError;
 use crate::images::ImageError;
 
@@ -84,6 +85,9 @@ pub enum RunError {
     /// The running system cannot be the root.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// The container cannot have the ids that were asked for.
+    #[error(transparent)]
+    Users(#[from] UsersError),
     /// The program's own file, which is the init of a container, cannot be mounted.
     #[error("cannot mount the program's own file as the container's init")]
     Init(#[source] std::io::Error),
@@ -135,6 +139,7 @@ impl Hint for RunError {
             Self::Profile { source, .. } => source.hint(),
             Self::Resources(error) => error.hint(),
             Self::Host(error) => error.hint(),
+            Self::Users(error) => error.hint(),
             Self::NoSource { path } => {
                 Some(format!("make it first: `mkdir -p {}`", path.display()))
             }

@@ -18,6 +18,7 @@ use super::own_file;
 use super::prepare::Prepared;
 use super::record::{Exit, Process, Root};
 use super::run_error::RunError;
+use super::users;
 use super::volume;
 
 /// What a process has for standard input, output and error where it has no terminal of its own.
@@ -87,8 +88,11 @@ impl Prepared<'_> {
             add_unless_taken(&mut spec, etc::prepare(&run, &hostname, names)?);
         }
         *cgroup = cgroups::make(record)?.map(Arc::new);
-        let plan = self.plan(&spec, descriptors(stdio)?, cgroup.clone())?;
-        let child = Child::start(&plan)?;
+        if let (Some(ids), Some(process)) = (users::ids(record), &spec.process) {
+            users::own_streams(&ids, process.user.uid);
+        }
+        let ready = self.plan(spec, descriptors(stdio)?, cgroup.clone())?;
+        let child = Child::start(&ready.plan)?;
         let started = Timestamp::now();
         if let Err(error) = self.write_down(&run, &child, started) {
             // Nobody could find the process: it must not stay.

@@ -10,7 +10,7 @@ use creel_runtime::defaults;
 use creel_runtime::spec::{self, ConsoleSize, Linux, NamespaceKind, Rlimit, Spec};
 
 use super::devices;
-use super::options::{Capabilities, Network, Options, Users};
+use super::options::{Capabilities, Network, Options};
 use crate::Privileges;
 
 /// Most processes and threads of a container that asks for no other number, as in Podman.
@@ -35,13 +35,6 @@ pub enum SpecError {
         /// The target.
         target: String,
     },
-    /// The container cannot have these ids: files of images would belong to others than in the
-    /// image.
-    #[error("user namespace `{kind}` cannot be given to a container")]
-    Users {
-        /// The kind that was asked for.
-        kind: &'static str,
-    },
 }
 
 impl Hint for SpecError {
@@ -51,23 +44,7 @@ impl Hint for SpecError {
                 "write it as in `man 7 capabilities`, such as `CAP_NET_ADMIN`, or `ALL`".into(),
             ),
             Self::DoubleTarget { .. } => None,
-            Self::Users { kind: "auto" } => Some(
-                "run creel as an ordinary user: its containers have that user's subordinate ids"
-                    .into(),
-            ),
-            Self::Users { .. } => {
-                Some("leave `--userns` out; what root writes in a volume is then yours".into())
-            }
         }
-    }
-}
-
-/// Refuses ids that the root of a container cannot have, rather than give it others.
-fn check_users(users: Users) -> Result<(), SpecError> {
-    match users {
-        Users::Host => Ok(()),
-        Users::Auto => Err(SpecError::Users { kind: "auto" }),
-        Users::KeepId => Err(SpecError::Users { kind: "keep-id" }),
     }
 }
 
@@ -79,7 +56,6 @@ pub(super) fn spec(
     hostname: &str,
     privileges: Privileges,
 ) -> Result<Spec, SpecError> {
-    check_users(options.users)?;
     let mut spec = defaults::spec();
     spec.hostname = Some(hostname.to_owned());
     spec.root = Some(spec::Root { path: "/".into(), readonly: options.read_only });
@@ -316,16 +292,6 @@ mod tests {
             capability::NAMES.len() - 1
         );
         assert!(allowed(&with(&["odd"], &[]).capabilities, false).is_err());
-    }
-
-    #[test]
-    fn ids_that_cannot_be_had_are_refused() {
-        assert_eq!(check_users(Users::Host), Ok(()));
-        for (users, kind) in [(Users::Auto, "auto"), (Users::KeepId, "keep-id")] {
-            let error = check_users(users).unwrap_err();
-            assert_eq!(error, SpecError::Users { kind });
-            assert!(error.hint().is_some(), "{kind}");
-        }
     }
 
     #[test]

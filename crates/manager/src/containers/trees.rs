@@ -11,7 +11,7 @@ use creel_base::digest::ObjectId;
 use creel_base::hint::Hint;
 use creel_base::lock::{Kind, Lock, LockError, Wait};
 use creel_base::path::{Dir, PathError};
-use creel_store::{Backend, Store, StoreError};
+use creel_store::{Backend, Ids, Store, StoreError};
 use rustix::fs::{AtFlags, CWD, Mode, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 use rustix::mount::{self, MountPropagationFlags, MoveMountFlags, UnmountFlags};
@@ -60,13 +60,15 @@ impl Hint for TreesError {
 pub struct Lowers {
     /// Their paths.
     pub paths: Vec<PathBuf>,
+    /// The owners of the files are those of a container with ids of its own.
+    pub(super) mapped: bool,
     _lock: Option<Lock>,
 }
 
 impl Lowers {
     /// The root of the running system.
     pub(super) fn of_host() -> Self {
-        Self { paths: vec!["/".into()], _lock: None }
+        Self { paths: vec!["/".into()], mapped: false, _lock: None }
     }
 }
 
@@ -94,12 +96,12 @@ impl Trees {
     pub fn lowers(&self, store: &Store, trees: &[ObjectId]) -> Result<Lowers, TreesError> {
         if store.description().backend == Backend::Loose {
             let paths = trees.iter().map(|tree| store.directory(tree)).collect::<Result<_, _>>()?;
-            return Ok(Lowers { paths, _lock: None });
+            return Ok(Lowers { paths, mapped: false, _lock: None });
         }
         let paths: Vec<PathBuf> = trees.iter().map(|tree| self.path.join(tree.hex())).collect();
         let lock = Lock::take(&self.run, LOCK, Kind::Shared, Wait::Forever)?;
         if paths.iter().all(|path| is_mounted(path)) {
-            return Ok(Lowers { paths, _lock: Some(lock) });
+            return Ok(Lowers { paths, mapped: false, _lock: Some(lock) });
         }
         drop(lock);
         let lock = Lock::take(&self.run, LOCK, Kind::Exclusive, Wait::Forever)?;
@@ -111,7 +113,20 @@ impl Trees {
         }
         // The only other use of the exclusive lock is to unmount, which waits for the shared one.
         lock.try_convert(Kind::Shared)?;
-        Ok(Lowers { paths, _lock: Some(lock) })
+        Ok(Lowers { paths, mapped: false, _lock: Some(lock) })
+    }
+
+    /// Returns copies of trees, in a loose store, whose files have other owners.
+    ///
+    /// # Errors
+    /// [`TreesError::Store`].
+    pub(super) fn mapped(
+        store: &Store,
+        trees: &[ObjectId],
+        ids: Ids,
+    ) -> Result<Lowers, TreesError> {
+        let paths = trees.iter().map(|tree| store.mapped_directory(tree, ids));
+        Ok(Lowers { paths: paths.collect::<Result<_, _>>()?, mapped: true, _lock: None })
     }
 
     /// Makes the directory a private mount of its own.

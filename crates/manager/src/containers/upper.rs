@@ -10,6 +10,15 @@ use rustix::fs::{AtFlags, Gid, Mode, Uid};
 /// The upper directory is the root directory that the container sees, so it takes mode and owner
 /// of the highest layer's.
 pub(super) fn make(dir: &Dir, lowers: &[PathBuf]) -> Result<(), PathError> {
+    make_owned(dir, lowers, |uid, gid| (uid, gid))
+}
+
+/// Does the same where `owner` tells who stands for the owner of the highest layer.
+pub(super) fn make_owned(
+    dir: &Dir,
+    lowers: &[PathBuf],
+    owner: impl FnOnce(u32, u32) -> (u32, u32),
+) -> Result<(), PathError> {
     match dir.mkdir("upper", Mode::RWXU) {
         Err(error) if error.is_already_exists() => return Ok(()),
         made => made?,
@@ -22,9 +31,10 @@ pub(super) fn make(dir: &Dir, lowers: &[PathBuf]) -> Result<(), PathError> {
     };
     let like = rustix::fs::stat(top).map_err(failed(Action::Stat, top))?;
     let upper = dir.open_dir("upper")?;
-    let owner = (Some(Uid::from_raw(like.st_uid)), Some(Gid::from_raw(like.st_gid)));
+    let (uid, gid) = owner(like.st_uid, like.st_gid);
+    let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
     let path = upper.path().to_owned();
-    rustix::fs::chownat(&upper, "", owner.0, owner.1, AtFlags::EMPTY_PATH)
+    rustix::fs::chownat(&upper, "", uid, gid, AtFlags::EMPTY_PATH)
         .map_err(failed(Action::SetMode, &path))?;
     upper.set_mode(Mode::from_raw_mode(like.st_mode & 0o7777))
 }

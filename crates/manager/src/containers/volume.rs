@@ -79,7 +79,7 @@ impl Hint for VolumeError {
             Self::Form { .. } => "write `-v /data:/data` or `-v ./src:/src:ro`".into(),
             Self::Named { name } => format!("write a path: `-v ./{name}:TARGET`"),
             Self::Option { .. } => {
-                "use `ro`, `rw`, `nosuid`, `nodev`, `noexec`, `bind`, `rbind`, or a \
+                "use `ro`, `rw`, `nosuid`, `nodev`, `noexec`, `bind`, `rbind`, `idmap`, or a \
                 propagation such as `rslave`"
                     .into()
             }
@@ -94,6 +94,8 @@ const BIND_OPTIONS: [&str; 16] = [
     "ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "bind", "rbind", "private",
     "rprivate", "slave", "rslave", "shared", "rshared",
 ];
+/// What the host's root owns is the container's root's, and so on.
+pub(super) const IDMAP: &str = "idmap";
 /// Those of Docker that name what other systems or labels need; they change nothing here.
 const IGNORED: [&str; 6] = ["z", "Z", "cached", "delegated", "consistent", "U"];
 
@@ -162,7 +164,7 @@ impl Volume {
         let mut kept = Vec::new();
         for option in options {
             match option.as_str() {
-                known if BIND_OPTIONS.contains(&known) => kept.push(option),
+                known if BIND_OPTIONS.contains(&known) || known == IDMAP => kept.push(option),
                 ignored if IGNORED.contains(&ignored) => {}
                 _ => return Err(VolumeError::Option { option }),
             }

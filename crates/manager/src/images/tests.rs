@@ -18,6 +18,7 @@ fn engine() -> (tempfile::TempDir, Engine) {
         run: temporary.path().join("run"),
         privileges: crate::Privileges::Whole,
         owners: Owners::Caller,
+        caller: [0, 0],
         auth_files: Vec::new(),
         registries: vec![temporary.path().join("registries.conf")],
         registries_drop_ins: Vec::new(),

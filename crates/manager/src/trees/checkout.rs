@@ -49,7 +49,7 @@ impl View {
         let mut left_out = CheckedOut::default();
         let own;
         let tree = match owners {
-            Owners::AsInTree => &self.tree,
+            Owners::AsInTree | Owners::Mapped(_) => &self.tree,
             Owners::Caller => {
                 own = for_caller(&self.tree, &mut left_out);
                 &own

@@ -87,6 +87,7 @@ fn settings(directory: &Path) -> Settings {
         store: directory.join("store"),
         run: directory.join("run"),
         owners: Owners::Caller,
+        caller: [0, 0],
         auth_files: Vec::new(),
         registries: Vec::new(),
         registries_drop_ins: Vec::new(),
