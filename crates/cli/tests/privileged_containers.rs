@@ -170,6 +170,18 @@ fn privileged_as_root() {
     core(Who::Root);
 }
 
+/// With ids of its own a container is as any other, but for whose volumes are.
+#[test]
+fn privileged_as_root_with_ids_of_its_own() {
+    let mut world = World::new(Who::Root);
+    world.give_ids("containers:700000:655360\n");
+    world.options = ["--userns", "auto"].map(str::to_owned).to_vec();
+    codes(&world);
+    process_options(&world);
+    isolation(&world);
+    world.is_clean();
+}
+
 #[test]
 fn privileged_as_a_user_with_subordinate_ids() {
     core(Who::User);

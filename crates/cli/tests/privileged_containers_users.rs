@@ -173,6 +173,24 @@ fn privileged_auto_containers_share_no_ids() {
     world.is_clean();
 }
 
+/// Those that choose at the same time choose differently.
+#[test]
+fn privileged_auto_many_at_once() {
+    let world = root();
+    let run = |_| {
+        let script = format!("{MAP}; sleep 2");
+        let run = ["run", "--rm", "--userns", "auto:size=10000", "box", "sh", "-c", &script];
+        world.command(&run).stdout(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let children: Vec<_> = (0..8).map(run).collect();
+    let outputs = children.into_iter().map(|child| child.wait_with_output().unwrap());
+    let mut maps: Vec<_> = outputs.map(|output| containers::result(output).1).collect();
+    maps.sort();
+    maps.dedup();
+    assert_eq!(maps.len(), 8, "{maps:?}");
+    world.is_clean();
+}
+
 #[test]
 fn privileged_auto_changes_are_kept_with_their_owners() {
     let world = root();

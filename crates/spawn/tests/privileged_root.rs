@@ -189,3 +189,25 @@ fn privileged_idmapped_layers_belong_to_the_containers_root() {
     }
     assert_eq!(fs::read_to_string(lowers[2].join("old/file")).unwrap(), "base");
 }
+
+/// The ids of the container may not even reach what it is made of.
+#[test]
+fn privileged_what_is_closed_to_the_containers_ids_is_taken_before() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scratch = Scratch::new();
+    let root = layers(&scratch, 1).remove(0);
+    let inside = scratch.dir("closed/root");
+    fs::rename(root, &inside).unwrap();
+    fs::write(scratch.dir("closed").join("bound"), "bound").unwrap();
+    fs::set_permissions(scratch.dir("closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    std::os::unix::fs::chown(&inside, Some(500_000), Some(500_000)).unwrap();
+    let script = "cat /bound && [ ! -O /bound ] && echo > /made && [ -O /made ]";
+    let mut plan = plan(Root::directory(&inside), script);
+    plan.mounts.push(Mount::new(Source::Bind(scratch.dir("closed").join("bound")), "/bound", 0));
+    plan.namespaces.push(Namespace::User);
+    let map = IdMap { inside: 0, outside: 500_000, count: 65_536 };
+    (plan.uids, plan.gids) = (vec![map], vec![map]);
+    assert_eq!(code(&plan), 0);
+    use std::os::unix::fs::MetadataExt as _;
+    assert_eq!(fs::metadata(inside.join("made")).unwrap().uid(), 500_000);
+}
