@@ -60,7 +60,7 @@ pub(crate) struct ContainerArgs {
     security_opt: Vec<String>,
     /// User namespace: `host`, in which root is who runs creel; `auto[:size=N]`, with ids that no
     /// other container has; or `keep-id[:uid=N,gid=N]`, in which the caller has the ids that it has
-    /// here, or these
+    /// here, or these; for root that is `host`
     #[arg(long, value_name = "KIND", default_value = "host", help_heading = "Isolation")]
     userns: String,
     /// Lift every restriction but the namespaces

@@ -136,6 +136,9 @@ fn privileged_auto_volumes() {
         "0\n1234\n0",
     );
     assert_eq!(std::fs::metadata(shared.join("made")).unwrap().uid(), 0);
+    let given = ["run", "--rm", "--userns", "auto", "-v", "./shared:/mnt:U", "box", "true"];
+    world.refuses(&given, &["/mnt", "`U`", "hint: write `idmap`"]);
+    world.prints(&["-v", "./shared:/mnt:U"], "stat -c %u /mnt/own", "1234");
     // A directory of somebody else that root reaches only as root.
     let deep = [&AUTO[..], &["-v", "./shared/own:/own:idmap"]].concat();
     world.prints(&deep, "stat -c %u:%a /own; touch /own/x && echo made", "1234:700\nmade");

@@ -95,7 +95,7 @@ impl Engine {
         let lowers = self.lowers(&root, chosen.maps.as_ref())?;
         let process = process::process(&config, &overrides(options, &chosen))?;
         let mut user = look_up(&process.user, &lowers.paths)?;
-        chosen.check(&user)?;
+        chosen.check(&user, &options.volumes)?;
         let person = chosen.at_home(&mut user, &process.cwd, &options.volumes);
         let owned = {
             let draft = catalog.begin(options.name.as_deref())?;

@@ -96,8 +96,10 @@ const BIND_OPTIONS: [&str; 16] = [
 ];
 /// What the host's root owns is the container's root's, and so on.
 pub(super) const IDMAP: &str = "idmap";
+/// The container's root is to own it all: it does so already, unless the container has ids of its own.
+pub(super) const OWNED: &str = "U";
 /// Those of Docker that name what other systems or labels need; they change nothing here.
-const IGNORED: [&str; 6] = ["z", "Z", "cached", "delegated", "consistent", "U"];
+const IGNORED: [&str; 5] = ["z", "Z", "cached", "delegated", "consistent"];
 
 impl Volume {
     /// Reads `SOURCE:TARGET[:OPTIONS]`; a relative source is below `base`.
@@ -164,7 +166,8 @@ impl Volume {
         let mut kept = Vec::new();
         for option in options {
             match option.as_str() {
-                known if BIND_OPTIONS.contains(&known) || known == IDMAP => kept.push(option),
+                IDMAP | OWNED => kept.push(option),
+                known if BIND_OPTIONS.contains(&known) => kept.push(option),
                 ignored if IGNORED.contains(&ignored) => {}
                 _ => return Err(VolumeError::Option { option }),
             }

@@ -15,7 +15,7 @@ use creel_store::Backend;
 use super::{Person, Users, UsersError, has, ids};
 use crate::containers::catalog::Catalog;
 use crate::containers::record::Root;
-use crate::containers::volume::Volume;
+use crate::containers::volume::{OWNED, Volume};
 use crate::{Engine, Privileges};
 
 /// As many ids as images are made for: up to that of `nobody`.
@@ -45,12 +45,16 @@ pub(crate) struct Chosen {
 }
 
 impl Chosen {
-    /// Fails if a user is not among the ids.
+    /// Fails if a user is not among the ids, or a volume would have to be given to them.
     ///
     /// # Errors
-    /// [`UsersError::NotMapped`].
-    pub(crate) fn check(&self, user: &User) -> Result<(), UsersError> {
+    /// [`UsersError::NotMapped`], [`UsersError::Give`].
+    pub(crate) fn check(&self, user: &User, volumes: &[Volume]) -> Result<(), UsersError> {
         let Some(maps) = &self.maps else { return Ok(()) };
+        let given = |volume: &&Volume| volume.options.iter().any(|option| option == OWNED);
+        if let Some(Volume { target, .. }) = volumes.iter().find(given) {
+            return Err(UsersError::Give { target: target.clone() });
+        }
         let groups = user.groups.iter().all(|group| has(&maps.gids, *group));
         match has(&maps.uids, user.uid) && has(&maps.gids, user.gid) && groups {
             true => Ok(()),
@@ -66,7 +70,9 @@ impl Chosen {
         let mut person = self.person.clone()?;
         let there = |volume: &Volume| Path::new(&volume.target).starts_with(&person.home);
         if !volumes.iter().any(there) {
-            person.home = cwd.to_owned();
+            // An image may say anything.
+            let plain = !cwd.contains([':', '\n']);
+            person.home = if plain { cwd } else { "/" }.to_owned();
         }
         if user.uid == person.uid && user.home.is_none() {
             user.home = Some(person.home.clone());

@@ -55,6 +55,12 @@ pub enum UsersError {
         /// The group.
         gid: u32,
     },
+    /// A volume is to be given to the container's root.
+    #[error("volume `{target}` cannot be given to the ids of the container (`U`)")]
+    Give {
+        /// Where it is mounted.
+        target: String,
+    },
     /// The kernel refused a mount.
     #[error("cannot {action} `{}`", path.display())]
     Mount {
@@ -89,6 +95,9 @@ impl Hint for UsersError {
             Self::NotMapped { .. } => {
                 "take more ids with `--userns auto:size=NUMBER`, or another user with `--user`"
                     .into()
+            }
+            Self::Give { .. } => {
+                "write `idmap` instead: what root owns is then the container's root's".into()
             }
             Self::Mount { .. } | Self::ReadOnly { .. } => {
                 "`creel doctor` says what overlayfs needs".into()

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::OptionError;
 use super::record::Record;
-use super::volume::IDMAP;
+use super::volume::{IDMAP, OWNED};
 
 pub(super) use choose::Chosen;
 pub use error::UsersError;
@@ -119,8 +119,10 @@ pub(super) fn stored(maps: &IdMaps) -> Option<Ids> {
 pub(super) fn give(spec: &mut Spec, maps: Option<&IdMaps>) {
     let Some(maps) = maps else {
         // They are the same on both sides.
+        let words = [IDMAP, OWNED];
         let mounts = spec.mounts.iter_mut();
-        return mounts.for_each(|mount| mount.options.retain(|option| option != IDMAP));
+        return mounts
+            .for_each(|mount| mount.options.retain(|option| !words.contains(&option.as_str())));
     };
     let mappings = |list: &[IdMap]| {
         let one = |map: &IdMap| IdMapping {
