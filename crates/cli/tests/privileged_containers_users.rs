@@ -358,3 +358,17 @@ fn privileged_one_id_is_too_few() {
     assert!(!Path::new(&world.path("store/containers/ids.lock")).exists());
     world.is_clean();
 }
+
+/// The program that waits for the container does not hold the host's mounts.
+#[test]
+fn privileged_mounts_of_the_host_are_not_held() {
+    let world = root();
+    let running = waits(&world, &["--rm", "--userns", "auto"]);
+    let pid = running.child.id();
+    let mounts = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();
+    assert!(!mounts.contains("/stage "), "{mounts}");
+    let working = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
+    assert_eq!(working, world.path("").canonicalize().unwrap());
+    end(running);
+    world.is_clean();
+}

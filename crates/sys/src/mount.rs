@@ -78,3 +78,14 @@ pub fn unshare() -> io::Result<()> {
     let done = unsafe { libc::unshare(libc::CLONE_NEWNS) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Enters a mount namespace, whose root becomes the root and the working directory.
+///
+/// # Errors
+/// Fails without `CAP_SYS_ADMIN` and `CAP_SYS_CHROOT`, and in a thread that shares its directories
+/// with others; after [`unshare`] it does not.
+pub fn enter(namespace: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: takes a descriptor and flags; other threads keep the namespace they are in.
+    let done = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNS) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

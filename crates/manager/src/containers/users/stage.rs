@@ -30,8 +30,10 @@ use crate::containers::volume::IDMAP;
 /// Holds the mount points of the root and of the volumes.
 const OPTIONS: &core::ffi::CStr = c"mode=700,size=4m";
 
-/// The mounts. Dropped, they are gone from here; a process that took them over keeps them.
+/// The mounts. Dropped, they are gone from here, and this process is where it was before; a process
+/// that took them over keeps them.
 pub(crate) struct Stage {
+    home: Home,
     run: PathBuf,
     path: PathBuf,
     maps: IdMaps,
@@ -64,14 +66,13 @@ impl Stage {
             Privileges::Whole => Some(userns::namespace(&maps)?),
             Privileges::Namespace { .. } => None,
         };
-        creel_sys::mount::unshare()
-            .map_err(|source| failed("leave the mount namespace of", Path::new("/"), source))?;
+        let home = Home::leave()?;
         mount::mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM)
             .map_err(refused("separate the mounts below", Path::new("/")))?;
         let flags = MountFlags::NODEV | MountFlags::NOSUID | MountFlags::NOEXEC;
         mount::mount("tmpfs", &path, "tmpfs", flags, OPTIONS)
             .map_err(refused("mount memory at", &path))?;
-        Ok(Self { run: run.path().to_owned(), path, maps, namespace })
+        Ok(Self { home, run: run.path().to_owned(), path, maps, namespace })
     }
 
     /// Where the root is.
@@ -202,6 +203,35 @@ impl Drop for Stage {
     fn drop(&mut self) {
         // What stays is in a mount namespace that ends with this process.
         let _ = mount::unmount(&self.path, UnmountFlags::DETACH);
+        self.home.enter();
+    }
+}
+
+/// The mount namespace and the working directory that were left: whoever stays away keeps the host from
+/// unmounting what it had then.
+struct Home {
+    namespace: OwnedFd,
+    working: OwnedFd,
+}
+
+impl Home {
+    /// Leaves the mount namespace for a copy of it.
+    fn leave() -> Result<Self, UsersError> {
+        let path = Path::new("/proc/self/ns/mnt");
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let namespace =
+            rustix::fs::open(path, flags, Mode::empty()).map_err(refused("open", path))?;
+        let home = Self { namespace, working: open(Path::new("."))? };
+        creel_sys::mount::unshare()
+            .map_err(|source| failed("leave the mount namespace of", Path::new("/"), source))?;
+        Ok(home)
+    }
+
+    fn enter(&self) {
+        // Away from there everything works as well.
+        if creel_sys::mount::enter(self.namespace.as_fd()).is_ok() {
+            let _ = rustix::process::fchdir(&self.working);
+        }
     }
 }
 
