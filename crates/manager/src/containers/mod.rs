@@ -15,6 +15,7 @@ mod exec;
 mod host;
 mod layered;
 mod left;
+mod mount_points;
 pub mod options;
 mod own_file;
 mod prepare;

@@ -22,6 +22,7 @@ use super::catalog::{Catalog, Container, Owned};
 use super::error::ContainerError;
 use super::host::HostRoot;
 use super::layered;
+use super::mount_points;
 use super::options::{Network, Options, Seccomp};
 use super::own_file;
 use super::record::{self, FORMAT, ImageRoot, Policy, Record, Root};
@@ -296,7 +297,8 @@ impl Prepared<'_> {
             // Nobody wants the changes of a container that goes with its process.
             volatile: self.owned.record().policy.remove,
         };
-        let lowers = self.lowers.paths.iter().rev().cloned().collect();
+        let below = mount_points::layer(&self.engine.run_dir()?)?;
+        let lowers = self.lowers.paths.iter().rev().cloned().chain([below]).collect();
         let mut overlay = Overlay::new(lowers, Some(upper));
         overlay.user_xattrs = self.engine.privileges() != Privileges::Whole;
         Ok(overlay)
