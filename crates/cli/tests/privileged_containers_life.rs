@@ -29,7 +29,7 @@ fn groups(id: &str) -> Vec<PathBuf> {
 
 /// The container's process as the host sees it.
 fn process(world: &World, id: &str) -> i32 {
-    let text = std::fs::read_to_string(world.path(&format!("run/containers/{id}/process.json")));
+    let text = std::fs::read_to_string(world.runs_directory().join(id).join("process.json"));
     let text = text.unwrap();
     let digits = text.split("\"pid\":").nth(1).unwrap().trim_start();
     digits.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
@@ -222,11 +222,25 @@ fn privileged_what_is_half_made_goes_at_once_or_after_a_while() {
     world.is_clean();
     // Later ones look at those with run-time files.
     make("b", None);
-    std::fs::create_dir(world.path("run/containers").join(id("b"))).unwrap();
+    std::fs::create_dir(world.runs_directory().join(id("b"))).unwrap();
     world.runs(&["run", "--rm", "box", "true"]);
     assert_eq!(left(), [false, true, false]);
     std::thread::sleep(std::time::Duration::from_secs(4));
     world.runs(&["run", "--rm", "box", "true"]);
+    world.is_clean();
+}
+
+/// Stores that share a run directory leave each other's containers alone.
+#[test]
+fn privileged_another_store_puts_nothing_of_this_one_away() {
+    let world = World::new(Who::Root);
+    let running = waits(&world, &["--rm", "--name", "one"]);
+    let other = world.path("other");
+    let mut command = world.command(&["run", "--rm", "host:", "true"]);
+    assert!(command.env("CREEL_STORE", &other).output().unwrap().status.success());
+    assert_eq!(world.runs(&["exec", "one", "echo", "here"]), "here\n");
+    running.signal("TERM");
+    assert_eq!(running.end().0, Some(5));
     world.is_clean();
 }
 

@@ -39,7 +39,7 @@ impl Store {
             }
         };
         let found = erofs::read(&image, &object, &Limits::default());
-        Ok(found.is_ok_and(|found| found == tree))
+        Ok(found.is_ok_and(|found| found == as_mounted(tree)))
     }
 
     /// Where the contents of a tree lie, by pack and block.
@@ -53,4 +53,14 @@ impl Store {
         }
         Ok(places)
     }
+}
+
+/// A tree as its image shows it: a directory that its archive only implied is one like others.
+fn as_mounted(mut tree: Tree) -> Tree {
+    for entry in &mut tree.entries {
+        if let Kind::Directory { implied, .. } = &mut entry.kind {
+            *implied = false;
+        }
+    }
+    tree
 }

@@ -54,6 +54,7 @@ fn words(check: &Check) -> String {
 fn line(finding: &Finding) -> String {
     let Finding { what, name, problem, images } = finding;
     let hits = match images.as_slice() {
+        [] if finding.is_derived() => "it is made again once it is dropped".into(),
         [] => "no image needs it".into(),
         images => format!("hits {}", text(images.join(", ").as_bytes())),
     };

@@ -73,6 +73,13 @@ impl World {
         self.directory.path().join(name)
     }
 
+    /// Where the files of runs are.
+    pub(crate) fn runs_directory(&self) -> PathBuf {
+        use std::os::unix::fs::MetadataExt as _;
+        let store = std::fs::metadata(self.path("store/containers")).unwrap();
+        self.path("run/containers").join(format!("{:x}-{:x}", store.dev(), store.ino()))
+    }
+
     /// Makes a file the world's user's own.
     pub(crate) fn own(&self, name: &str) {
         if let Some(user) = &self.user {
@@ -174,7 +181,7 @@ impl World {
     /// Asserts that no run has left anything: no container, no file of a run, no control group.
     pub(crate) fn is_clean(&self) {
         assert_eq!(self.ids(), Vec::<String>::new());
-        let mut left = names(&self.path("run/containers"));
+        let mut left = names(&self.runs_directory());
         left.retain(|name| name != "swept");
         assert_eq!(left, Vec::<String>::new());
         let mut left = names(&self.store.join("containers"));

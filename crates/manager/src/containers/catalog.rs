@@ -10,10 +10,11 @@
 //!   ID/exit.json           how its last run ended
 //!   ID/init                a copy of this program, until the process has started
 //!   ID/upper, ID/work      its changes, as overlayfs keeps them
-//! RUN/containers/swept     says that all directories were looked through since the system started
-//! RUN/containers/ID/       what a run needs, gone with a restart of the system
-//!   process.json           its process
-//!   hosts, hostname, resolv.conf
+//! RUN/containers/STORE/    of the store whose directory has this device and inode number
+//!   swept                  says that all directories were looked through since the system started
+//!   ID/                    what a run needs, gone with a restart of the system
+//!   ID/process.json        its process
+//!   ID/hosts, ID/hostname, ID/resolv.conf
 //! ```
 //!
 //! There is no list beside the directories, and nothing to repair it from. A directory without a
@@ -87,7 +88,10 @@ impl Catalog {
     /// [`ContainerError::Path`].
     pub fn open(store: &Path, run: &Path) -> Result<Self, ContainerError> {
         let dir = Dir::open_or_create(store.join("containers"), PRIVATE)?;
-        let run = Dir::open_or_create(run.join("containers"), PRIVATE)?;
+        // Stores may share a run directory; none takes another's containers for its own.
+        let stat = dir.stat_self()?;
+        let key = format!("{:x}-{:x}", stat.st_dev, stat.st_ino);
+        let run = Dir::open_or_create(run.join("containers").join(key), PRIVATE)?;
         Ok(Self { dir, run })
     }
 

@@ -35,6 +35,16 @@ pub struct Finding {
     pub images: Vec<String>,
 }
 
+/// What is made of other things in the store, and is made again when it is next used.
+const DERIVED: &str = "erofs image";
+
+impl Finding {
+    /// Tells whether dropping it loses nothing.
+    pub fn is_derived(&self) -> bool {
+        self.what == DERIVED
+    }
+}
+
 impl Engine {
     /// Reads everything in the store, and says what is damaged or missing and which images that
     /// hits. With [`Mode::Repair`] drops what is damaged, so that a new pull restores it.
@@ -103,9 +113,8 @@ impl<'a> Hit<'a> {
                 let images = self.with(|needs| needs.trees.contains(tree));
                 ("tree", tree.hex(), "is damaged", images)
             }
-            // Nothing is lost: it is made again of the listing.
             Problem::Image(tree) => {
-                ("erofs image", tree.hex(), "is not what the tree's listing says", Vec::new())
+                (DERIVED, tree.hex(), "is not what the tree's listing says", Vec::new())
             }
             Problem::Blob(blob) => {
                 let images = self.with(|needs| needs.blobs.contains(blob));

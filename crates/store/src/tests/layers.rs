@@ -193,6 +193,16 @@ fn a_stack_is_resolved_once_and_kept_by_its_chain_id() {
 }
 
 #[test]
+fn the_image_of_a_tree_with_implied_directories_is_what_its_listing_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(&dir.path().join("store"), &Backend::Packed, vec![]).unwrap();
+    for tar in [archive(&[member("a/b/c", b'0', "", b"x")]), base()] {
+        store.image(&ingest(&store, &tar).unwrap().tree).unwrap();
+    }
+    assert_eq!(store.check(Mode::Check).unwrap(), []);
+}
+
+#[test]
 fn a_stack_leaves_the_recipe_of_its_lowest_layer_alone() {
     let dir = tempfile::tempdir().unwrap();
     for (number, backend) in [Backend::Packed, Backend::Loose].iter().enumerate() {
