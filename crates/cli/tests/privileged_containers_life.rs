@@ -29,7 +29,10 @@ fn groups(id: &str) -> Vec<PathBuf> {
 
 /// The container's process as the host sees it.
 fn process(world: &World, id: &str) -> i32 {
-    let text = std::fs::read_to_string(world.runs_directory().join(id).join("process.json"));
+    // It is written down once it runs, and may have said something by then.
+    let file = world.runs_directory().join(id).join("process.json");
+    until("the process is written down", || file.exists());
+    let text = std::fs::read_to_string(file);
     let text = text.unwrap();
     let digits = text.split("\"pid\":").nth(1).unwrap().trim_start();
     digits.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()

@@ -231,6 +231,15 @@ impl Background {
     }
 }
 
+/// A test that fails leaves no container behind, which would keep the test's own output open.
+impl Drop for Background {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.signal("TERM");
+        }
+    }
+}
+
 /// Makes an ordinary user; another process may hold the lock of the files of users for a while.
 fn user(who: Who) -> Option<String> {
     let none: &[&str] = match who {
