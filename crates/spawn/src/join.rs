@@ -47,7 +47,10 @@ impl Join {
         let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
         let set_up = |pid| parent::limit(&self.process, pid);
         let started = steps.program.start(0, cgroup.as_ref(), set_up);
-        started.map_err(|failure| steps.explain(failure, &self.process))
+        started.map_err(|failure| match parent::unreachable(self.cgroup.as_deref(), &failure) {
+            Some(error) => error.into(),
+            None => steps.explain(failure, &self.process),
+        })
     }
 
     /// With the mount namespace the process has got the root there.

@@ -94,7 +94,10 @@ impl Plan {
         let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
         let set_up = |pid| parent::set_up(self, pid);
         let started = steps.program.start(self.clone_flags(), cgroup.as_ref(), set_up);
-        started.map_err(|failure| steps.explain(failure, &self.process))
+        started.map_err(|failure| match parent::unreachable(self.cgroup.as_deref(), &failure) {
+            Some(error) => error.into(),
+            None => steps.explain(failure, &self.process),
+        })
     }
 
     /// A control group namespace begins where its maker is, which is the group that the process

@@ -5,8 +5,9 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use creel_sys::program::raise_limit;
+use creel_sys::program::{Failure, raise_limit};
 
+use crate::cgroup::{Cgroup, CgroupError, Hierarchy};
 use crate::lower::invalid;
 use crate::plan::{IdMap, MapWriter, Namespace, Plan, Process};
 
@@ -16,6 +17,19 @@ pub(crate) fn set_up(plan: &Plan, pid: i32) -> io::Result<()> {
     }
     limit(&plan.process, pid)
 }
+
+/// Whether a start failed because the process could not be put into its group: nothing else makes
+/// the kernel refuse one with EACCES.
+pub(crate) fn unreachable(cgroup: Option<&Cgroup>, failure: &Failure) -> Option<CgroupError> {
+    match (cgroup?.hierarchy(), failure) {
+        (Hierarchy::V2(place), Failure::Parent(error)) if error.raw_os_error() == Some(EACCES) => {
+            Some(CgroupError::OutOfReach { path: place.clone() })
+        }
+        _ => None,
+    }
+}
+
+const EACCES: i32 = 13;
 
 /// Raises limits and sets badness with the rights of the parent; the child lowers its limits
 /// itself once it no longer needs descriptors.

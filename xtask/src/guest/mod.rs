@@ -22,6 +22,9 @@ const KERNEL: &str = "linux-image-cloud-amd64";
 /// A command to run in a guest.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// A program of this machine that is there at the same path
+    #[arg(long)]
+    with: Vec<PathBuf>,
     /// Script to run there by `sh` as root; without one, the guest tells what it is
     script: Option<String>,
 }
@@ -29,7 +32,10 @@ pub(crate) struct Args {
 /// Makes the disk where it is missing and runs a script in a guest.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     tools::install_packages(&tools::FOR_GUESTS)?;
-    let mut guest = Setup::default().boot_from(&ready()?)?;
+    let mut programs = args.with.iter();
+    let setup = programs
+        .try_fold(Setup::default(), |setup, path| setup.program(fs::canonicalize(path)?))?;
+    let mut guest = setup.boot_from(&ready()?)?;
     let script =
         args.script.as_deref().unwrap_or("uname -a; cat /sys/fs/cgroup/cgroup.controllers");
     let output = guest.output(script)?;

@@ -21,7 +21,7 @@
 //! `container.json` is one that was being made or removed.
 
 use core::cmp::Reverse;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use creel_base::atomic::{self, Durability};
 use creel_base::id::{self, Id};
@@ -40,6 +40,8 @@ pub(super) const NAMES: &str = "names";
 pub(super) const RECORD: &str = "container.json";
 const EXIT: &str = "exit.json";
 const PROCESS: &str = "process.json";
+/// The control group that the container's own was made below, if it was a delegated one.
+const DELEGATED: &str = "cgroup.json";
 pub(super) const LOCK: &str = "lock";
 const SWEEP_LOCK: &str = "sweep.lock";
 const IDS_LOCK: &str = "ids.lock";
@@ -245,8 +247,21 @@ impl Catalog {
 
     /// What was written down of a container's process.
     pub(super) fn process(&self, container: &Container) -> Result<Option<Process>, ContainerError> {
+        self.of_run(container, PROCESS)
+    }
+
+    /// What was written down of where a container's group is; see [`Owned::grouped`].
+    pub(super) fn group(&self, container: &Container) -> Result<Option<PathBuf>, ContainerError> {
+        self.of_run(container, DELEGATED)
+    }
+
+    fn of_run<T: DeserializeOwned>(
+        &self,
+        container: &Container,
+        file: &'static str,
+    ) -> Result<Option<T>, ContainerError> {
         match self.run.open_dir(container.record.id.to_string()) {
-            Ok(dir) => read(&dir, PROCESS),
+            Ok(dir) => read(&dir, file),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -397,6 +412,11 @@ impl Owned {
     /// Writes down the process that runs now.
     pub(super) fn started(&self, run: &Dir, process: &Process) -> Result<(), ContainerError> {
         write(run, PROCESS, process, Durability::Process)
+    }
+
+    /// Writes down which delegated control group the container's own is made below.
+    pub(super) fn grouped(&self, run: &Dir, parent: &Path) -> Result<(), ContainerError> {
+        write(run, DELEGATED, &parent, Durability::Process)
     }
 
     /// Lets the container go.

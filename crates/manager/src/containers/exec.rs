@@ -60,7 +60,8 @@ impl Engine {
             return Err(ContainerError::NotRunning { name: record.name.clone(), state }.into());
         };
         let process = process(record, running, options)?;
-        let cgroup = cgroups::existing(record).map(Arc::new);
+        let group = self.containers()?.group(container)?;
+        let cgroup = cgroups::existing(record, group).map(Arc::new);
         let target = self.target(record, running, cgroup)?;
         let filter = if options.privileged { Filter::Unconfined } else { filter(record)? };
         let exec = Exec { stdio: descriptors(options.stdio)?, seccomp: filter, specified: None };

@@ -60,7 +60,7 @@ impl Engine {
 
     /// Removes a container's group and files.
     fn put_away(&self, catalog: &Catalog, owned: Owned) -> Result<(), RunError> {
-        if let Some(cgroup) = cgroups::existing(owned.record()) {
+        if let Some(cgroup) = cgroups::existing(owned.record(), catalog.group(&owned.container)?) {
             cgroup.remove()?;
         }
         Ok(catalog.remove(owned)?)
@@ -116,7 +116,7 @@ impl Engine {
         if owned.record().policy.remove {
             return self.put_away(catalog, owned);
         }
-        if let Some(cgroup) = cgroups::existing(owned.record()) {
+        if let Some(cgroup) = cgroups::existing(owned.record(), catalog.group(&owned.container)?) {
             cgroup.remove()?;
         }
         let Some(process) = process else { return Ok(catalog.forget_run(&owned)?) };

@@ -87,7 +87,7 @@ impl Prepared<'_> {
             let hostname = spec.hostname.clone().unwrap_or_default();
             add_unless_taken(&mut spec, etc::prepare(&run, &hostname, names)?);
         }
-        *cgroup = cgroups::make(record)?.map(Arc::new);
+        *cgroup = self.make_group(&run)?;
         if let (Some(ids), Some(process)) = (users::ids(record), &spec.process) {
             users::own_streams(&ids, process.user.uid);
         }
@@ -101,6 +101,16 @@ impl Prepared<'_> {
             return Err(error);
         }
         Ok((child, started))
+    }
+
+    /// Where it is made is written down first, so that whoever puts it away finds it.
+    fn make_group(&self, run: &Dir) -> Result<Option<Arc<Cgroup>>, RunError> {
+        let record = self.owned.record();
+        let Some(place) = cgroups::place(record)? else { return Ok(None) };
+        if let Some(parent) = place.delegated() {
+            self.owned.grouped(run, parent)?;
+        }
+        Ok(Some(Arc::new(cgroups::make(record, place)?)))
     }
 
     fn write_down(&self, run: &Dir, child: &Child, started: Timestamp) -> Result<(), RunError> {

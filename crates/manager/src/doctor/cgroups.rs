@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use creel_base::hint::Hint as _;
+use creel_spawn::cgroup::{CgroupError, Hierarchy};
+
 use super::Finding;
 
 const TOPIC: &str = "cgroups";
@@ -9,21 +12,31 @@ const TOPIC: &str = "cgroups";
 const CONTROLLERS: [&str; 3] = ["memory", "cpu", "pids"];
 
 pub(super) fn examine() -> Finding {
-    if let Ok(controllers) = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers") {
-        return judge_v2(&controllers);
+    if fs::exists("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default() {
+        return judge_v2(Hierarchy::detect());
     }
     judge_v1(&fs::read_to_string("/proc/self/mounts").unwrap_or_default())
 }
 
-fn judge_v2(controllers: &str) -> Finding {
-    let there: Vec<&str> = controllers.split_whitespace().collect();
-    let lacking = lacking(&there);
-    if lacking.is_empty() {
-        return Finding::good(TOPIC, "version 2, with memory, cpu and pids");
+fn judge_v2(found: Result<Hierarchy, CgroupError>) -> Finding {
+    let place = match found {
+        Ok(place) => place,
+        Err(error) => return refused("limits are refused".into(), &error),
+    };
+    let lacks = CONTROLLERS.into_iter().filter_map(|name| Some((name, place.lacks(name)?)));
+    let (names, reasons): (Vec<&str>, Vec<CgroupError>) = lacks.unzip();
+    match reasons.first() {
+        Some(error) => refused(format!("limits on {} are refused", names.join(", ")), error),
+        None => Finding::good(TOPIC, "version 2, with memory, cpu and pids"),
     }
-    Finding::limited(TOPIC, format!("version 2 without {lacking}"))
-        .costs(format!("limits on {lacking} are refused"))
-        .mended_by("enable the controllers in the parent group's cgroup.subtree_control")
+}
+
+fn refused(cost: String, error: &CgroupError) -> Finding {
+    let finding = Finding::limited(TOPIC, format!("version 2, but {error}")).costs(cost);
+    match error.hint() {
+        Some(hint) => finding.mended_by(hint),
+        None => finding,
+    }
 }
 
 fn judge_v1(mounts: &str) -> Finding {
@@ -55,8 +68,15 @@ mod tests {
 
     #[test]
     fn judges_both_versions() {
-        assert_eq!(judge_v2("cpuset cpu io memory pids\n").severity, Severity::Good);
-        assert_eq!(judge_v2("hugetlb\n").found, "version 2 without memory, cpu, pids");
+        let group = tempfile::tempdir().unwrap();
+        let offer = |text| std::fs::write(group.path().join("cgroup.controllers"), text).unwrap();
+        let judged = || judge_v2(Ok(Hierarchy::V2(group.path().into())));
+        offer("cpuset cpu io memory pids\n");
+        assert_eq!(judged().severity, Severity::Good);
+        offer("memory\n");
+        assert_eq!(judged().cost.unwrap(), "limits on cpu, pids are refused");
+        let user = judge_v2(Err(CgroupError::NotDelegated { name: "/session".into() }));
+        assert!(user.mend.unwrap().contains("systemd-run"), "{}", user.found);
         let v1 = "cgroup /c/cpu cgroup rw,cpu 0 0\ncgroup /c/m cgroup rw,memory 0 0\n\
                   cgroup /c/p cgroup rw,pids 0 0\n";
         assert_eq!(judge_v1(v1).found, "version 1");

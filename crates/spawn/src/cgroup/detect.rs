@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use creel_sys::access::writable;
 
-use super::{CONTROLLERS, CgroupError, Hierarchy};
+use super::{CONTROLLERS, CgroupError, Hierarchy, is_occupied};
 
 const MOUNT: &str = "/sys/fs/cgroup";
 
@@ -15,22 +15,52 @@ impl Hierarchy {
     /// Version 2 is used if it is at `/sys/fs/cgroup` and has controllers; a hybrid's empty
     /// `unified` does not count. For root that is all of it. For others it is the parent of their
     /// own group if it is theirs, as in a scope of a user's systemd: a process may only be moved
-    /// between groups whose common parent is its user's.
+    /// between groups whose common parent is its user's. Else it is their own group, which can be
+    /// divided but has controllers to give only once no process is in it.
     ///
     /// # Errors
-    /// Says why there is none: nothing mounted, version 1 without being root, or a group that is
-    /// not delegated.
+    /// Says why there is none: nothing mounted, or only to be read, version 1 without being root, or
+    /// a group that is not delegated.
     pub fn detect() -> Result<Self, CgroupError> {
         let mount = Path::new(MOUNT);
+        let mounts = || fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let controllers = fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
         if !controllers.trim().is_empty() {
-            return detect_v2(mount);
+            return match detect_v2(mount) {
+                Err(_) if is_read_only(&mounts()) => Err(CgroupError::ReadOnly),
+                found => found,
+            };
         }
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let base = v1_base(&mounts).ok_or(CgroupError::NotMounted)?;
+        let base = v1_base(&mounts()).ok_or(CgroupError::NotMounted)?;
         let all = CONTROLLERS.iter().map(|controller| base.join(controller));
         let usable = all.filter(|path| path.exists()).all(|path| writable(&path));
         if usable { Ok(Self::V1(base)) } else { Err(CgroupError::RootOnly) }
+    }
+
+    /// The group of version 2 that was found in place of all of the mount: another process may find
+    /// another one.
+    #[must_use]
+    pub fn delegated(&self) -> Option<&Path> {
+        match self {
+            Self::V2(group) if group != Path::new(MOUNT) => Some(group),
+            _ => None,
+        }
+    }
+
+    /// Tells why groups of version 2 that are made here would lack a controller, if they would.
+    #[must_use]
+    pub fn lacks(&self, controller: &'static str) -> Option<CgroupError> {
+        let Self::V2(group) = self else { return None };
+        let has = |file: &str| {
+            let text = fs::read_to_string(group.join(file)).unwrap_or_default();
+            text.split_whitespace().any(|one| one == controller)
+        };
+        if !has("cgroup.controllers") {
+            return Some(CgroupError::NoController { controller });
+        }
+        let path = group.clone();
+        (!has("cgroup.subtree_control") && is_occupied(group))
+            .then_some(CgroupError::Occupied { controller, path })
     }
 }
 
@@ -40,11 +70,21 @@ fn detect_v2(mount: &Path) -> Result<Hierarchy, CgroupError> {
     }
     let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let name = own_group(&own).unwrap_or("/");
+    let own = mount.join(name.trim_start_matches('/'));
+    let owned = |group: &&Path| {
+        group.starts_with(mount) && writable(group) && writable(&group.join("cgroup.procs"))
+    };
+    let groups = [own.parent(), Some(&own)];
+    let found = groups.into_iter().flatten().find(owned);
     let not_delegated = || CgroupError::NotDelegated { name: name.into() };
-    let parent = Path::new(name).parent().ok_or_else(not_delegated)?;
-    let parent = mount.join(parent.strip_prefix("/").unwrap_or(parent));
-    let owned = writable(&parent) && writable(&parent.join("cgroup.procs"));
-    if owned { Ok(Hierarchy::V2(parent)) } else { Err(not_delegated()) }
+    Ok(Hierarchy::V2(found.ok_or_else(not_delegated)?.into()))
+}
+
+/// Whether the mount of version 2 can only be read, as in a container.
+fn is_read_only(mountinfo: &str) -> bool {
+    let mount = mountinfo.lines().rev().find(|line| line.split(' ').nth(4) == Some(MOUNT));
+    let options = mount.and_then(|line| line.split(' ').nth(5));
+    options.is_some_and(|options| options.split(',').any(|option| option == "ro"))
 }
 
 /// The line of version 2 in `/proc/PID/cgroup` (`cgroups(7)`); `..` is for groups out of sight.
@@ -78,6 +118,14 @@ mod tests {
                     27 24 0:25 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup c rw,cpu,cpuacct\n";
         assert_eq!(v1_base(text), Some("/sys/fs/cgroup".into()));
         assert_eq!(v1_base("x - cgroup\n\n1 2 3 4 - cgroup c rw,cpu"), None);
+    }
+
+    #[test]
+    fn a_mount_that_can_only_be_read_is_told() {
+        let line = |options| format!("9 8 0:7 / {MOUNT} {options},nosuid - cgroup2 cgroup2 rw\n");
+        assert!(is_read_only(&line("ro")) && !is_read_only(&line("rw")));
+        // What was mounted last is on top.
+        assert!(!is_read_only(&(line("ro") + &line("rw"))) && !is_read_only(""));
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub enum CgroupError {
     /// The machine has no hierarchy that groups can be made in.
     #[error("no control groups are mounted at `/sys/fs/cgroup`")]
     NotMounted,
+    /// As in a container, whose groups are another's to divide.
+    #[error("control groups can only be read here")]
+    ReadOnly,
     /// Version 1 lets root alone make groups.
     #[error("control groups of version 1 are root's alone")]
     RootOnly,
@@ -31,6 +34,12 @@ pub enum CgroupError {
     NotDelegated {
         /// The group's name.
         name: String,
+    },
+    /// A process may only be moved between groups whose common parent is its user's.
+    #[error("the control groups in `{}` are out of reach from this process's own", path.display())]
+    OutOfReach {
+        /// The directory that they are in.
+        path: PathBuf,
     },
     /// The group above has processes, which keep it from giving controllers to groups below it.
     #[error("controller `{controller}` is not available below `{}`, which has processes of its own", path.display())]
@@ -67,6 +76,10 @@ impl Hint for CgroupError {
                 "enable `{controller}` in the `cgroup.subtree_control` of the parent group"
             )),
             Self::NotMounted => Some("run `mount -t cgroup2 none /sys/fs/cgroup` as root".into()),
+            Self::OutOfReach { .. } => {
+                Some("run creel in the session or scope that the container was started in".into())
+            }
+            Self::ReadOnly => Some("run `mount -o remount,rw /sys/fs/cgroup` as root".into()),
             Self::RootOnly => {
                 Some("run creel as root, or boot with `systemd.unified_cgroup_hierarchy=1`".into())
             }

@@ -120,24 +120,12 @@ impl Cgroup {
             Hierarchy::V1(mounts) => mounts.join(controller).join(&self.name).join(v1),
             Hierarchy::V2(mount) => mount.join(&self.name).join(v2),
         };
-        if path.exists() { Ok(path) } else { Err(self.lacking(controller)) }
-    }
-
-    /// Why the group lacks a controller.
-    fn lacking(&self, controller: &'static str) -> CgroupError {
-        let Hierarchy::V2(mount) = &self.hierarchy else {
-            return CgroupError::NoController { controller };
-        };
-        let has = |file: &str| {
-            let text = fs::read_to_string(mount.join(file)).unwrap_or_default();
-            text.split_whitespace().any(|one| one == controller)
-        };
-        // What is offered and could not be turned on is kept off by processes ("no internal
-        // processes", `Documentation/admin-guide/cgroup-v2.rst`).
-        match has("cgroup.controllers") && !has("cgroup.subtree_control") {
-            true => CgroupError::Occupied { controller, path: mount.clone() },
-            false => CgroupError::NoController { controller },
+        if path.exists() {
+            return Ok(path);
         }
+        // What is offered may still have been refused.
+        let reason = self.hierarchy.lacks(controller);
+        Err(reason.unwrap_or(CgroupError::NoController { controller }))
     }
 
     /// Sets limits.
@@ -199,20 +187,37 @@ fn delegate(mount: &Path, name: &str) -> Result<(), CgroupError> {
     let mut place = mount.to_path_buf();
     for part in name.split('/') {
         access(&place, fs::create_dir_all(&place))?;
-        let read = |file: &str| {
-            let path = place.join(file);
-            access(&path, fs::read_to_string(&path))
-        };
-        let (offered, on) = (read("cgroup.controllers")?, read("cgroup.subtree_control")?);
-        let has = |list: &str, name: &str| list.split_whitespace().any(|one| one == name);
-        let wanted = |name: &&str| has(&offered, name) && !has(&on, name);
-        for controller in DELEGATED.iter().filter(|name| wanted(name)) {
-            // Setting a limit says so if the controller could not be turned on.
-            let _ = fs::write(place.join("cgroup.subtree_control"), format!("+{controller}"));
+        // What a limit lacks is told when it is set.
+        if !is_occupied(&place) {
+            turn_on(&place)?;
         }
         place.push(part);
     }
     Ok(())
+}
+
+fn turn_on(place: &Path) -> Result<(), CgroupError> {
+    let read = |file: &str| {
+        let path = place.join(file);
+        access(&path, fs::read_to_string(&path))
+    };
+    let (offered, on) = (read("cgroup.controllers")?, read("cgroup.subtree_control")?);
+    let has = |list: &str, name: &str| list.split_whitespace().any(|one| one == name);
+    let wanted = |name: &&str| has(&offered, name) && !has(&on, name);
+    for controller in DELEGATED.iter().filter(|name| wanted(name)) {
+        // Setting a limit says so if the controller could not be turned on.
+        let _ = fs::write(place.join("cgroup.subtree_control"), format!("+{controller}"));
+    }
+    Ok(())
+}
+
+/// Whether a group of version 2 has processes that keep it from giving controllers to groups below
+/// ("no internal processes", `Documentation/admin-guide/cgroup-v2.rst`). Some could still be turned
+/// on, and would make the groups below unfit for processes. The machine's first group, which alone
+/// has no type, is free to have both.
+fn is_occupied(group: &Path) -> bool {
+    let processes = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    !processes.is_empty() && group.join("cgroup.type").exists()
 }
 
 fn write(path: &Path, value: impl ToString) -> Result<(), CgroupError> {

@@ -1,12 +1,14 @@
 //! Freezing, killing and removing groups.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Cgroup, CgroupError, Hierarchy, access, write};
 
-const REMOVE_DEADLINE: Duration = Duration::from_secs(2);
+/// How long the kernel may take until processes have left, or have stopped.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Cgroup {
     /// Stops every process of the group, or lets them continue.
@@ -18,7 +20,10 @@ impl Cgroup {
         match (&self.hierarchy, frozen) {
             (Hierarchy::V1(_), true) => write(&file, "FROZEN"),
             (Hierarchy::V1(_), false) => write(&file, "THAWED"),
-            (Hierarchy::V2(_), frozen) => write(&file, u8::from(frozen)),
+            (Hierarchy::V2(_), frozen) => {
+                write(&file, u8::from(frozen))?;
+                settle(&file.with_file_name("cgroup.events"), frozen)
+            }
         }
     }
 
@@ -41,7 +46,10 @@ impl Cgroup {
     /// Fails if the group cannot be frozen, listed or thawed.
     pub fn kill(&self) -> Result<(), CgroupError> {
         if let Hierarchy::V2(mount) = &self.hierarchy {
-            return write(&mount.join(&self.name).join("cgroup.kill"), 1);
+            let kill = mount.join(&self.name).join("cgroup.kill");
+            if kill.exists() {
+                return write(&kill, 1);
+            }
         }
         if self.processes()?.is_empty() {
             return Ok(());
@@ -60,17 +68,17 @@ impl Cgroup {
         listed.map(drop)
     }
 
-    /// Removes the group. Processes that are still in it are killed, and for two seconds it is
+    /// Removes the group, with those that its processes have made below it. Processes that are still in it are killed, and for two seconds it is
     /// waited for them to leave. A group that is gone is no failure.
     ///
     /// # Errors
     /// Fails if processes or groups remain in it.
     pub fn remove(&self) -> Result<(), CgroupError> {
-        let deadline = Instant::now() + REMOVE_DEADLINE;
+        let deadline = Instant::now() + PATIENCE;
         let mut killed = false;
         for directory in self.directories() {
             loop {
-                match fs::remove_dir(&directory) {
+                match remove_tree(&directory) {
                     Ok(()) => break,
                     Err(error) if error.kind() == ErrorKind::NotFound => break,
                     Err(error) if error.kind() != ErrorKind::ResourceBusy => {
@@ -89,5 +97,38 @@ impl Cgroup {
             }
         }
         Ok(())
+    }
+}
+
+/// Removes a group that has no processes, and those below it.
+fn remove_tree(directory: &Path) -> io::Result<()> {
+    let busy = match fs::remove_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::ResourceBusy => error,
+        done => return done,
+    };
+    let mut nested = false;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            nested = true;
+            remove_tree(&entry.path())?;
+        }
+    }
+    if nested { fs::remove_dir(directory) } else { Err(busy) }
+}
+
+/// Waits until the kernel says that all processes have stopped, which it does not at once.
+fn settle(events: &Path, frozen: bool) -> Result<(), CgroupError> {
+    let wanted = format!("frozen {}", u8::from(frozen));
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = access(events, fs::read_to_string(events))?;
+        if text.lines().any(|line| line == wanted) {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return access(events, Err(ErrorKind::TimedOut.into()));
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }

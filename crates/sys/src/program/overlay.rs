@@ -35,7 +35,7 @@ pub(super) fn make(state: &State, overlay: &Overlay) -> Option<RawFd> {
     } else {
         match configure(state, overlay, upper) {
             Some(fs) => finish(fs, overlay.attributes, place),
-            // Before 6.7 there is no `lowerdir+`.
+            // Before 6.7 there is no `lowerdir+`; before 6.5 the kernel says so only when it creates.
             None if errno() == libc::EINVAL => mount_classic(state, overlay, upper),
             None => None,
         }
@@ -76,17 +76,22 @@ fn set(fs: RawFd, command: u32, name: &CStr, value: Option<&CStr>) -> Option<()>
     ok(unsafe { syscall(libc::SYS_fsconfig, fs, command, name.as_ptr(), value, 0) })
 }
 
-/// A configured file system context, not yet created.
+/// A file system context, configured and created, not yet mounted.
 fn configure(state: &State, overlay: &Overlay, upper: Option<[RawFd; 2]>) -> Option<RawFd> {
     // SAFETY: the name is null-terminated. 1 is FSOPEN_CLOEXEC.
     let fs = fd(unsafe { syscall(libc::SYS_fsopen, c"overlay".as_ptr(), 1) })?;
-    let done = configure_options(fs, state, overlay, upper);
+    let done = configure_options(fs, state, overlay, upper).and_then(|()| create(fs));
     if done.is_none() {
         let failed = errno();
         close(fs);
         return fail(failed);
     }
     Some(fs)
+}
+
+fn create(fs: RawFd) -> Option<()> {
+    // SAFETY: takes integers and null pointers.
+    ok(unsafe { syscall(libc::SYS_fsconfig, fs, CREATE, 0usize, 0usize, 0) })
 }
 
 fn configure_options(
@@ -118,11 +123,8 @@ fn configure_options(
 }
 
 fn finish(fs: RawFd, attributes: u32, place: RawFd) -> Option<RawFd> {
-    // SAFETY: takes integers and null pointers. 1 is FSMOUNT_CLOEXEC.
-    let made = unsafe {
-        ok(syscall(libc::SYS_fsconfig, fs, CREATE, 0usize, 0usize, 0))?;
-        fd(syscall(libc::SYS_fsmount, fs, 1, attributes))?
-    };
+    // SAFETY: takes integers. 1 is FSMOUNT_CLOEXEC.
+    let made = fd(unsafe { syscall(libc::SYS_fsmount, fs, 1, attributes) })?;
     close(fs);
     attach(made, place)?;
     Some(made)
