@@ -27,7 +27,7 @@ mod spec;
 mod text;
 mod trees;
 mod upper;
-mod users;
+pub(crate) mod users;
 mod volume;
 
 pub use catalog::{Catalog, Container, Owned};

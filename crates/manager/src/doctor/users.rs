@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Finding;
+use crate::containers::users::{OWNERS, command_for_ids};
 
 /// Most images own files by ids below this.
 const USUAL_IDS: u64 = 65_536;
@@ -48,17 +49,32 @@ pub(super) fn namespaces() -> Finding {
 pub(super) fn subordinate_ids() -> Finding {
     let uid = rustix::process::getuid().as_raw();
     if uid == 0 {
-        return Finding::good(IDS, "not needed as root");
+        return judge_ids_of_root(OWNERS.map(|name| (name, ids(name, None))));
     }
     let name = user_name(uid).unwrap_or_else(|| uid.to_string());
-    let ids = |path| {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        count(&text, &name, uid)
-    };
     let lacks =
         |program: &&str| !PLACES.iter().any(|place| Path::new(place).join(program).exists());
     let lacking = ["newuidmap", "newgidmap"].into_iter().find(lacks);
-    judge_ids(&name, (ids("/etc/subuid"), ids("/etc/subgid")), lacking)
+    judge_ids(&name, ids(&name, Some(uid)), lacking)
+}
+
+/// The numbers of subordinate user and group ids of a user.
+fn ids(name: &str, uid: Option<u32>) -> (u64, u64) {
+    let count = |path| count(&fs::read_to_string(path).unwrap_or_default(), name, uid);
+    (count("/etc/subuid"), count("/etc/subgid"))
+}
+
+/// Judges what root can give to containers with ids of their own: the first that has any counts.
+fn judge_ids_of_root(owners: [(&str, (u64, u64)); 2]) -> Finding {
+    let found = owners.iter().find(|(_, (uids, gids))| uids.min(gids) > &0);
+    match found {
+        Some((name, (uids, gids))) => {
+            Finding::good(IDS, format!("{uids} user ids, {gids} group ids for {name}"))
+        }
+        None => Finding::limited(IDS, "none for `containers` or `root`")
+            .costs("`run --userns auto` has no ids to give; all else as root needs none")
+            .mended_by(format!("`{}` as root", command_for_ids("root"))),
+    }
 }
 
 /// Judges the numbers of user and group ids, and a program that is lacking to map them.
@@ -80,14 +96,14 @@ fn judge_ids(name: &str, (uids, gids): (u64, u64), lacking: Option<&str>) -> Fin
 }
 
 /// Adds up the ids of the lines `NAME:FIRST:COUNT` that are this user's, by name or number.
-fn count(text: &str, name: &str, uid: u32) -> u64 {
-    let number = uid.to_string();
+fn count(text: &str, name: &str, uid: Option<u32>) -> u64 {
+    let number = uid.map(|uid| uid.to_string());
     let mine = |line: &str| {
         let mut fields = line.trim().split(':');
         let owner = fields.next()?;
         fields.next()?;
         let ids: u64 = fields.next()?.parse().ok()?;
-        (owner == name || owner == number).then_some(ids)
+        (owner == name || Some(owner) == number.as_deref()).then_some(ids)
     };
     text.lines().filter_map(mine).fold(0, u64::saturating_add)
 }
@@ -107,9 +123,18 @@ mod tests {
     #[test]
     fn adds_up_ranges_by_name_and_number() {
         let text = "ann:100000:65536\n1000:300000:10\nbob:1:5\nann:broken\n\n";
-        assert_eq!(count(text, "ann", 1000), 65_546);
-        assert_eq!(count(text, "eve", 1001), 0);
-        assert_eq!(count("ann:0:18446744073709551615\nann:0:1", "ann", 1), u64::MAX);
+        assert_eq!(count(text, "ann", Some(1000)), 65_546);
+        assert_eq!(count(text, "eve", None), 0);
+        assert_eq!(count("ann:0:18446744073709551615\nann:0:1", "ann", Some(1)), u64::MAX);
+    }
+
+    #[test]
+    fn root_gives_those_of_the_first_that_has_any() {
+        let judge =
+            |containers, root| judge_ids_of_root([("containers", containers), ("root", root)]);
+        assert_eq!(judge((9, 9), (5, 5)).found, "9 user ids, 9 group ids for containers");
+        assert_eq!(judge((9, 0), (5, 5)).found, "5 user ids, 5 group ids for root");
+        assert_eq!(judge((0, 0), (0, 5)).severity, Severity::Limited);
     }
 
     #[test]

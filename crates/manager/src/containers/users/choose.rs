@@ -23,7 +23,7 @@ const SIZE: u32 = 65536;
 /// The fewest that a container of a user gets, who often has no more than [`SIZE`] in all.
 const SMALL: u32 = 1024;
 /// Whose ids containers of root get, as in Podman, and whose where that user has none.
-const OWNERS: [&str; 2] = ["containers", ROOT];
+pub(crate) const OWNERS: [&str; 2] = ["containers", ROOT];
 /// A user that there is, to whom usermod(8) can give ids; `containers` is in the files only.
 const ROOT: &str = "root";
 /// The ids that are proposed where there are none: enough for 64 containers, behind those that
@@ -274,7 +274,7 @@ fn in_a_row(map: &str) -> u32 {
 }
 
 /// The command that gives a user ids that nobody has.
-fn command(owner: &str) -> String {
+pub(crate) fn command(owner: &str) -> String {
     let (mut first, count) = PROPOSED;
     for (_, path) in FILES {
         let text = fs::read_to_string(path).unwrap_or_default();

@@ -21,6 +21,7 @@ use super::record::Record;
 use super::volume::{IDMAP, OWNED};
 
 pub(super) use choose::Chosen;
+pub(crate) use choose::{OWNERS, command as command_for_ids};
 pub use error::UsersError;
 pub(super) use stage::{Layers, Stage, own_streams};
 
