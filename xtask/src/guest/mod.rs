@@ -79,7 +79,8 @@ fn release() -> anyhow::Result<String> {
 /// The package that the kernel's name stands for.
 fn image_package() -> anyhow::Result<String> {
     let known = || -> anyhow::Result<Option<String>> {
-        let output = Command::new("apt-cache").args(["depends", KERNEL]).output()?;
+        let output =
+            Command::new("apt-cache").args(["depends", KERNEL]).env("LC_ALL", "C").output()?;
         let text = String::from_utf8(output.stdout)?;
         let name = |line: &str| Some(line.trim().strip_prefix("Depends: ")?.to_owned());
         Ok(text.lines().filter_map(name).find(|name| name.starts_with("linux-image-")))
