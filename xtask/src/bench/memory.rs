@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::host::{self, Host};
 use super::report::{Report, Unit};
@@ -14,6 +14,8 @@ pub(super) const WHAT: &str = "memory of a tool's own processes while its contai
 
 /// The container's program, which is not the tool's.
 const SLEEP: &str = "sleep";
+/// How long a container is watched; it sleeps longer.
+const WATCHED: Duration = Duration::from_secs(1);
 
 pub(super) fn run(host: &Host, rounds: usize) -> anyhow::Result<Report> {
     host::require(&["pull", "run"])?;
@@ -22,7 +24,7 @@ pub(super) fn run(host: &Host, rounds: usize) -> anyhow::Result<Report> {
         let creel = who.load_creel("demo")?;
         let podman = who.load_podman("demo")?;
         let run = ["run", "--rm", "--network", "none"];
-        let sleep = [SLEEP, "2"];
+        let sleep = [SLEEP, "3"];
         let ours = || who.creel(&[&run[..], &[&creel], &sleep].concat());
         let theirs = || who.podman(&[&run[..], &[&podman], &sleep].concat());
         let tools: [(&str, &dyn Fn() -> Command); 2] = [("creel", &ours), ("podman", &theirs)];
@@ -60,8 +62,8 @@ struct Held {
 fn watch(command: &mut Command) -> anyhow::Result<Held> {
     let before: Vec<u32> = processes().keys().copied().collect();
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-    let mut held = Held { peak: 0, last: 0 };
-    for _ in 0..1_000 {
+    let (mut held, start) = (Held { peak: 0, last: 0 }, Instant::now());
+    while start.elapsed() < WATCHED {
         let new = processes().into_iter().filter(|(pid, _)| !before.contains(pid));
         let tools = new.filter(|(_, name)| name != SLEEP);
         held.last = tools.map(|(pid, _)| proportional(pid)).sum();
