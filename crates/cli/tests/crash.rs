@@ -10,23 +10,12 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use creel_store::Backend;
+use creel_testkit::random::Random;
 use shared::Host;
 use shared::source::Source;
 
 const ROUNDS: u32 = 100;
 const SEED: u64 = 0x5eed_cafe_2026_1124;
-
-/// xorshift64: random enough for points in time, and the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit.max(1)
-    }
-}
 
 /// What is done and killed, time after time, on one store.
 struct Trial {

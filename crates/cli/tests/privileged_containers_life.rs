@@ -265,6 +265,22 @@ fn privileged_many_put_away_what_was_killed() {
     world.is_clean();
 }
 
+/// Of more containers than there are digits, two begin with the same one.
+#[test]
+fn privileged_an_id_that_is_not_whole_may_be_of_several() {
+    let world = World::new(Who::Root);
+    for _ in 0..17 {
+        world.runs(&["run", "box", "true"]);
+    }
+    let ids = world.ids();
+    let both = |id: &String| ids.iter().filter(|other| other[..1] == id[..1]).cloned().collect();
+    let several: Vec<String> =
+        ids.iter().map(both).find(|several: &Vec<_>| several.len() > 1).unwrap();
+    let words: Vec<&str> = several.iter().take(2).map(|id| &id[..12]).collect();
+    world.refuses(&["rm", &several[0][..1]], &[&words[..], &["hint: write more digits"]].concat());
+    assert_eq!(world.ids().len(), 17);
+}
+
 #[test]
 fn privileged_what_does_not_start_stays_as_created() {
     let world = World::new(Who::Root);

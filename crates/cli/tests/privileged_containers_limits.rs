@@ -1,10 +1,9 @@
-//! What holds a container back: control groups, system calls, devices, and a terminal of its own.
+//! What holds a container back: control groups, system calls, and devices.
 #![allow(clippy::unwrap_used)]
 
 mod containers;
 
 use std::os::unix::fs::MetadataExt as _;
-use std::process::{Command, Stdio};
 
 use containers::{INIT, Who, World, sh};
 use creel_testkit::busybox;
@@ -127,47 +126,6 @@ fn privileged_a_container_that_mounts_has_a_copy_of_the_program() {
         assert!(state() == before, "{who:?}: the program was changed");
         world.is_clean();
     }
-}
-
-/// Runs the program in a terminal of its own, which `script` makes, and returns what was shown.
-fn in_terminal(world: &World, before: &str, arguments: &str, after: &str) -> String {
-    let program = world.path("creel");
-    let inner = format!("{before}\n {} {arguments}; echo code $?; {after}", program.display());
-    let mut command = world.command(&[]);
-    let variables: Vec<_> =
-        command.get_envs().map(|(k, v)| (k.to_owned(), v.unwrap().to_owned())).collect();
-    command = Command::new("script");
-    command.args(["-qec", &inner, "/dev/null"]).env_clear().envs(variables);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // Closed at once, it would be the end of a file at the terminal.
-    let _input = child.stdin.take();
-    let output = child.wait_with_output().unwrap();
-    String::from_utf8_lossy(&output.stdout).replace('\r', "")
-}
-
-#[test]
-fn privileged_a_terminal_of_its_own() {
-    let world = World::new(Who::Root);
-    let size = "run --rm -t box sh -c 'stty size; test -t 0 && test -t 1 && echo $TERM; exit 4'";
-    let shown = in_terminal(&world, "stty rows 33 cols 99", size, "true");
-    assert_eq!(shown, "33 99\nxterm\ncode 4\n");
-    // The container hears of a new size, and the terminal is as it was afterwards.
-    let script = "trap \"stty size; exit 0\" WINCH; echo ready; while :; do sleep 0.1; done";
-    let resize =
-        "saved=$(stty -g); stty rows 20 cols 50; exec 9<&0; (sleep 3; stty rows 44 cols 55 <&9) &";
-    let run = format!("run --rm -it box sh -c '{script}'");
-    let shown = in_terminal(
-        &world,
-        resize,
-        &run,
-        "[ \"$(stty rows 20 cols 50; stty -g)\" = \"$saved\" ] && echo restored",
-    );
-    assert_eq!(shown, "ready\n44 55\ncode 0\nrestored\n");
-    // Without a terminal here there is one in the container all the same.
-    let (code, said, _) = world.result(&["run", "--rm", "-t", "box", "sh", "-c", "stty size"]);
-    assert_eq!((code, said.as_str()), (0, "24 80\r\n"));
-    world.is_clean();
 }
 
 /// A store on a full disk: the error says so, and nothing stays.

@@ -7,5 +7,6 @@ pub mod docker_registry;
 pub mod guest;
 pub mod image;
 pub mod peers;
+pub mod random;
 pub mod registry;
 pub mod tar;

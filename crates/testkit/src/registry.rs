@@ -225,8 +225,24 @@ fn fetch(seen: &Seen, state: &State, fault: Option<&Fault>) -> Reply {
     }
 }
 
+/// Takes a blob from another repository, if that has it.
+fn mount(path: &str, query: &str, state: &mut State) -> Option<()> {
+    let value = |name: &str| {
+        let value = query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))?;
+        Some(value.replace("%3A", ":").replace("%2F", "/"))
+    };
+    let (digest, from) = (value("mount")?, value("from")?);
+    let found = state.documents.get(&format!("/v2/{from}/blobs/{digest}"))?.clone();
+    let (base, _) = path.split_once("/uploads/")?;
+    state.documents.insert(format!("{base}/{digest}"), found);
+    Some(())
+}
+
 fn upload(seen: &Seen, state: &mut State) -> Reply {
     let (path, query) = seen.path.split_once('?').unwrap_or((&seen.path, ""));
+    if seen.method == "POST" && mount(path, query, state).is_some() {
+        return Reply { status: 201, ..Reply::default() };
+    }
     let location = match seen.method.as_str() {
         "POST" => vec![("location".to_owned(), format!("{path}session?state=1"))],
         _ => Vec::new(),

@@ -76,7 +76,7 @@ impl World {
     /// Where the files of runs are.
     pub(crate) fn runs_directory(&self) -> PathBuf {
         use std::os::unix::fs::MetadataExt as _;
-        let store = std::fs::metadata(self.path("store/containers")).unwrap();
+        let store = std::fs::metadata(self.store.join("containers")).unwrap();
         self.path("run/containers").join(format!("{:x}-{:x}", store.dev(), store.ino()))
     }
 

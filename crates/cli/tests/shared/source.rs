@@ -13,7 +13,7 @@ use super::Host;
 pub(crate) struct Source {
     pub(crate) layout: String,
     pub(crate) remote: String,
-    _registry: FakeRegistry,
+    pub(crate) registry: FakeRegistry,
 }
 
 impl Source {
@@ -43,7 +43,7 @@ impl Source {
         Self {
             layout: format!("oci:{}:latest", directory.display()),
             remote: format!("{}/app:latest", registry.address()),
-            _registry: registry,
+            registry,
         }
     }
 }

@@ -187,7 +187,7 @@ impl Catalog {
             [] => Err(missing()),
             [id] => self.load(id)?.ok_or_else(missing),
             several => {
-                Err(ContainerError::Ambiguous { text: text.to_owned(), count: several.len() })
+                Err(ContainerError::Ambiguous { text: text.to_owned(), ids: several.to_vec() })
             }
         }
     }

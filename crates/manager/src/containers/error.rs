@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use creel_base::hint::Hint;
-use creel_base::id::{NameError, RandomError};
+use creel_base::id::{NameError, RandomError, SHORT};
 use creel_base::lock::LockError;
 use creel_base::path::PathError;
+
+/// How many of several ids are named.
+const SHOWN: usize = 8;
 
 /// Why the containers of a store cannot be listed, found, made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -55,12 +58,12 @@ pub enum ContainerError {
         text: String,
     },
     /// Several have the beginning of an id.
-    #[error("`{text}` is the beginning of {count} container ids")]
+    #[error("`{text}` is the beginning of {} container ids: {}", .ids.len(), short(.ids))]
     Ambiguous {
         /// What was looked for.
         text: String,
-        /// How many there are.
-        count: usize,
+        /// The ids.
+        ids: Vec<String>,
     },
     /// A name is taken.
     #[error("a container called `{name}` exists already")]
@@ -82,6 +85,18 @@ pub enum ContainerError {
         /// How it stands.
         state: &'static str,
     },
+}
+
+/// The ids as `ps` shows them, the first few of many.
+fn short(ids: &[String]) -> String {
+    let mut ids: Vec<_> =
+        ids.iter().map(|id| format!("`{}`", id.get(..SHORT).unwrap_or(id))).collect();
+    ids.sort();
+    if ids.len() > SHOWN {
+        ids.truncate(SHOWN);
+        ids.push("…".to_owned());
+    }
+    ids.join(", ")
 }
 
 impl Hint for ContainerError {
