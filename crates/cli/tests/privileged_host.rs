@@ -44,6 +44,27 @@ fn privileged_changes_stay_in_the_container() {
     world.is_clean();
 }
 
+/// A place that something was mounted at is not there any more when the container starts again.
+#[test]
+fn privileged_a_mount_that_has_gone_is_left_out() {
+    let world = World::new(Who::Root);
+    let place = tempfile::tempdir_in("/var/tmp").unwrap();
+    let path = place.path().to_owned();
+    let mounted = |command: &str, arguments: &[&str]| {
+        let status = std::process::Command::new(command).args(arguments).arg(&path).status();
+        assert!(status.unwrap().success(), "{command}");
+    };
+    mounted("mount", &["-t", "tmpfs", "tmpfs"]);
+    let script = format!("test -d {0} && echo {0} || echo gone", path.display());
+    let seen = host(&world, &["--name", "one"], &script);
+    mounted("umount", &[]);
+    assert_eq!(seen, (0, format!("{}\n", path.display())));
+    drop(place);
+    assert_eq!(world.runs(&["start", "one"]), "gone\n");
+    world.runs(&["rm", "one"]);
+    world.is_clean();
+}
+
 #[test]
 fn privileged_the_system_is_seen_as_it_is() {
     let world = World::new(Who::Root);

@@ -77,6 +77,12 @@ impl Hint for HostError {
     }
 }
 
+impl HostError {
+    fn is_of_missing(&self) -> bool {
+        matches!(self, Self::Refused { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
 impl HostRoot {
     /// Finds out which directories get an overlay. `hidden` are directories of creel's own, over
     /// which there is none; `writable` are those a user may want to write in.
@@ -152,9 +158,13 @@ impl HostRoot {
         let uppers = dir.mkdir_open("mounts", Mode::RWXU)?;
         for (index, path) in self.overlays.iter().enumerate() {
             let changes = uppers.mkdir_open(index.to_string(), Mode::RWXU)?;
-            let stacked = overlay(path, &changes, privileges)?;
             let below = path.strip_prefix("/").unwrap_or(path);
-            attach(&stacked, &place.join(below))?;
+            let stacked = overlay(path, &changes, privileges);
+            match stacked.and_then(|stacked| attach(&stacked, &place.join(below))) {
+                // Unmounted, or removed, since the container was made: there is nothing to see.
+                Err(error) if error.is_of_missing() => {}
+                done => done?,
+            }
         }
         Ok(place)
     }
