@@ -1,7 +1,8 @@
 //! What a container gets that asks for nothing.
 //!
-//! The lists are Podman's (containers-common 0.64 and the specification that Podman 5.5 writes), so
-//! that an image which runs there runs here and is confined as there.
+//! The lists are Podman's, so that an image which runs there runs here and is confined as there. They
+//! were compared with the specification that Podman 5.8.6 (containers-common 0.67.1) writes;
+//! `docs/compat.md` has each difference with its reason.
 
 use crate::spec::{
     Capabilities, Device, DeviceRule, Linux, Mount, Namespace, NamespaceKind, Process, Resources,
@@ -39,7 +40,7 @@ pub const MASKED_PATHS: [&str; 12] = [
     "/sys/firmware",
 ];
 
-/// Further ones that only some machines have; Podman masks them as well.
+/// Further ones that only some machines have.
 pub const MASKED_PATHS_OF_SOME: [&str; 2] = ["/sys/fs/selinux", "/sys/dev/block"];
 
 /// Paths that can be read only: what is written there acts on the host.
