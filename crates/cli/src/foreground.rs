@@ -85,9 +85,12 @@ pub(crate) fn run(prepared: Prepared<'_>) -> Result<ExitCode, Failure> {
     let terminal = running.take_terminal();
     let attended = attend(&running, &signals, terminal, interactive);
     // However that ended, the container is waited for and put away.
-    let code = running.finish()?;
+    let ended = running.finish()?;
     attended?;
-    Ok(exit_code(code))
+    if let Err(error) = ended.put_away {
+        Failure::run(error).warn();
+    }
+    Ok(exit_code(ended.code))
 }
 
 /// Stays until a further process in a container has ended.

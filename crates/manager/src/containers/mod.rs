@@ -43,7 +43,7 @@ pub use prepare::{Base, Prepared};
 pub use record::{Exit, ImageRoot, Policy, Process, Record, Root, State};
 pub use remove::Removal;
 pub use run_error::RunError;
-pub use running::{Running, Stdio};
+pub use running::{Ended, Running, Stdio};
 pub use spec::SpecError;
 pub use trees::{Trees, TreesError};
 pub use users::{Person, Users, UsersError};

@@ -40,6 +40,16 @@ pub struct Running {
     started: Timestamp,
 }
 
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code of the process, or 128 plus the signal.
+    pub code: i32,
+    /// Whether what belonged to the run was put away. It may not be, as on a disk that the process
+    /// has filled; how the process ended is no less true then.
+    pub put_away: Result<(), RunError>,
+}
+
 impl Prepared<'_> {
     /// Starts the process. When that fails, a container that was to go with its process goes.
     ///
@@ -160,22 +170,24 @@ impl Running {
     }
 
     /// Waits for the end of the process and puts away what belonged to the run; all of the
-    /// container, if it was to go. Returns the exit code, or 128 plus the signal.
+    /// container, if it was to go.
     ///
     /// # Errors
-    /// [`RunError`].
-    pub fn finish(self) -> Result<i32, RunError> {
+    /// [`RunError`] if nobody can tell how it ended.
+    pub fn finish(self) -> Result<Ended, RunError> {
         let code = self.child.wait()?;
+        Ok(Ended { code, put_away: self.put_away(code) })
+    }
+
+    fn put_away(self, code: i32) -> Result<(), RunError> {
         if let Some(cgroup) = &self.cgroup {
             // What joined from outside is killed.
             cgroup.remove()?;
         }
         if self.owned.record().policy.remove {
-            self.catalog.remove(self.owned)?;
-        } else {
-            let exit = Exit { code, started: self.started, ended: Timestamp::now() };
-            self.catalog.end(&self.owned, &exit)?;
+            return Ok(self.catalog.remove(self.owned)?);
         }
-        Ok(code)
+        let exit = Exit { code, started: self.started, ended: Timestamp::now() };
+        Ok(self.catalog.end(&self.owned, &exit)?)
     }
 }
