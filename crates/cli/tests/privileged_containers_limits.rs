@@ -40,6 +40,30 @@ fn privileged_limits_are_set_and_hold() {
     world.is_clean();
 }
 
+/// What a container has of the host's files is not changed through it, whoever root is in it.
+#[test]
+fn privileged_files_of_the_host_stay_as_they_are() {
+    let world = World::new(Who::Root);
+    let null = || {
+        let found = std::fs::metadata("/dev/null").unwrap();
+        (found.mode(), found.uid(), found.gid())
+    };
+    let before = null();
+    // Hidden files are covered by it.
+    for change in ["chmod 676 /proc/keys /proc/timer_list", "chown 0:5 /proc/keys"] {
+        world.prints(&[], &format!("{change} 2>/dev/null; cat /proc/keys; echo done"), "done");
+    }
+    assert_eq!(null(), before);
+    let volume = world.path("v");
+    sh(&format!("mkdir -p {0}/sub && mount -t tmpfs none {0}/sub", volume.display()));
+    let write = "touch /v/x /v/sub/x 2>/dev/null; ls /v /v/sub";
+    let seen = [&[][..], &["--userns", "host"]]
+        .map(|options| world.script(&[options, &["-v", "./v:/v:ro"]].concat(), write));
+    sh(&format!("umount {}/sub", volume.display()));
+    assert_eq!(seen, [(); 2].map(|()| (0, "/v:\nsub\n\n/v/sub:".to_owned())));
+    world.is_clean();
+}
+
 #[test]
 fn privileged_system_calls_are_filtered() {
     let world = World::new(Who::Root);

@@ -15,6 +15,7 @@ pub(crate) fn lower_process(
     slave: Option<Slot>,
     denies_setgroups: bool,
 ) -> Result<(), SpawnError> {
+    steps.add("take a keyring of its own", Op::OwnKeyring);
     steps.add("start a session", Op::NewSession);
     match (&process.stdio, slave) {
         (_, Some(slave)) => steps.add("take the terminal", Op::ControllingTerminal(slave)),

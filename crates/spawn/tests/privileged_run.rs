@@ -215,6 +215,18 @@ fn privileged_seccomp_filter_is_loaded() {
     }
 }
 
+/// A session keyring that the caller does not have.
+#[test]
+fn privileged_a_process_has_keys_of_its_own() {
+    let keys = || fs::read_to_string("/proc/keys").unwrap();
+    let (dir, plan) = plan("grep _ses /proc/keys > /keys");
+    let before = keys();
+    assert_eq!(code(&plan), 0);
+    let inside = fs::read_to_string(dir.path().join("keys")).unwrap();
+    let number = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    assert!(inside.lines().map(number).any(|ring| !before.contains(&ring)), "{inside}");
+}
+
 #[test]
 fn privileged_terminal_is_the_containers() {
     let (_dir, mut plan) =

@@ -49,14 +49,6 @@ pub fn make_read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
     set(mount, [1, 0, 0, 0], libc::AT_RECURSIVE)
 }
 
-/// Makes one mount read-only.
-///
-/// # Errors
-/// Fails as `mount_setattr` (5.12) does.
-pub fn make_one_read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
-    set_attributes(mount, [1, 0, 0, 0])
-}
-
 fn set_attributes(mount: BorrowedFd<'_>, attributes: [u64; 4]) -> io::Result<()> {
     set(mount, attributes, 0)
 }

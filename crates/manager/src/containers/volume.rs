@@ -94,6 +94,8 @@ const BIND_OPTIONS: [&str; 16] = [
     "ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "bind", "rbind", "private",
     "rprivate", "slave", "rslave", "shared", "rshared",
 ];
+/// Read-only with all mounts below (runtime specification 1.1, `config.md`).
+pub(super) const READ_ONLY: &str = "rro";
 /// What the host's root owns is the container's root's, and so on.
 pub(super) const IDMAP: &str = "idmap";
 /// The container's root is to own it all: it does so already, unless the container has ids of its own.
@@ -167,6 +169,8 @@ impl Volume {
         for option in options {
             match option.as_str() {
                 IDMAP | OWNED => kept.push(option),
+                // With what is mounted below the source: nobody expects that to be writable.
+                "ro" => kept.push(READ_ONLY.to_owned()),
                 known if BIND_OPTIONS.contains(&known) => kept.push(option),
                 ignored if IGNORED.contains(&ignored) => {}
                 _ => return Err(VolumeError::Option { option }),
@@ -244,7 +248,7 @@ mod tests {
     fn reads_volumes() {
         let read = volume("./src:/data:ro,Z").unwrap();
         assert_eq!(read.source, VolumeSource::Host("/base/./src".into()));
-        assert_eq!((read.target.as_str(), read.options), ("/data", vec!["ro".to_owned()]));
+        assert_eq!((read.target.as_str(), read.options), ("/data", vec!["rro".to_owned()]));
         assert_eq!(volume("/a:/b").unwrap().options, Vec::<String>::new());
         for wrong in ["", "/a", ":/b", "/a:", "/a:b", "/a:/", "/a:/b/../..", "/a:/b:odd", "data:/b"]
         {
@@ -256,7 +260,7 @@ mod tests {
     fn reads_mounts_and_memory() {
         let mount = |text| Volume::parse_mount(text, Path::new("/base"));
         let read = mount("type=bind,src=/a,dst=/b,readonly").unwrap();
-        assert_eq!((read.target.as_str(), read.options), ("/b", vec!["ro".to_owned()]));
+        assert_eq!((read.target.as_str(), read.options), ("/b", vec!["rro".to_owned()]));
         let read = mount("type=tmpfs,target=/t,tmpfs-size=1m").unwrap();
         assert_eq!(read.options, ["nosuid", "nodev", "noexec", "size=1m"]);
         let read = Volume::parse_tmpfs("/t:exec,mode=700").unwrap();

@@ -196,6 +196,8 @@ pub enum Op {
     Hostname(CString),
     /// Sets the domain name of the UTS namespace.
     Domainname(CString),
+    /// Leaves the session keyring of the caller for a new one, where the kernel has keys to give.
+    OwnKeyring,
     /// Starts a session.
     NewSession,
     /// Closes every descriptor but the program's; then no directory outside can be reached.

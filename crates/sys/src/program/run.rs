@@ -107,6 +107,7 @@ fn simple(op: &Op, state: &State) -> Option<()> {
                 ok(syscall(libc::SYS_sethostname, name.as_ptr(), name.as_bytes().len()))
             }
             Op::NewSession => ok(syscall(libc::SYS_setsid)),
+            Op::OwnKeyring => own_keyring(),
             Op::Umask(mask) => ok(syscall(libc::SYS_umask, *mask)),
             Op::Limit(resource, values) => {
                 ok(syscall(libc::SYS_prlimit64, 0, *resource, values.as_ptr(), 0usize))
@@ -126,6 +127,17 @@ fn simple(op: &Op, state: &State) -> Option<()> {
             _ => fail(libc::ENOSYS),
         }
     }
+}
+
+fn own_keyring() -> Option<()> {
+    // KEYCTL_JOIN_SESSION_KEYRING of keyctl(2).
+    const JOIN_SESSION: usize = 1;
+    // SAFETY: without a name the call takes a null pointer.
+    let joined = unsafe { syscall(libc::SYS_keyctl, JOIN_SESSION, 0usize) };
+    // Keys may be left out of the kernel, or out of reach in a container that this runs in, or be
+    // used up. The default filter keeps containers away from all of them.
+    let none = [libc::ENOSYS, libc::EPERM, libc::EACCES, libc::EDQUOT];
+    if joined < 0 && !none.contains(&errno()) { None } else { Some(()) }
 }
 
 fn prctl(option: c_int, value: usize) -> Option<()> {
@@ -181,7 +193,7 @@ fn open_existing(root: RawFd, path: &CString) -> Option<Option<RawFd>> {
 fn mask(state: &mut State, root: Slot, path: &CString, null: Slot, empty: Slot) -> Option<()> {
     let Some(place) = open_existing(state.get(root)?, path)? else { return Some(()) };
     let cover = if !is_directory(place)? {
-        clone_tree(state.get(null)?, Depth::One)?
+        null_device(state.get(null)?)?
     } else if let Some(fd) = state.slots.get(empty.0).copied().filter(|fd| *fd >= 0) {
         clone_tree(fd, Depth::One)?
     } else {
@@ -191,6 +203,16 @@ fn mask(state: &mut State, root: Slot, path: &CString, null: Slot, empty: Slot) 
     close(cover);
     close(place);
     Some(())
+}
+
+/// The null device in a mount of its own that nobody can change its mode or owner through: it is the
+/// host's.
+fn null_device(null: RawFd) -> Option<RawFd> {
+    // MOUNT_ATTR_RDONLY | NOSUID | NOEXEC: devices can be written to all the same.
+    const ATTRIBUTES: u64 = 1 | 2 | 8;
+    let mount = clone_tree(null, Depth::One)?;
+    set_attributes(mount, Depth::One, Attributes { set: ATTRIBUTES, ..Attributes::default() })?;
+    Some(mount)
 }
 
 /// The first masked directory gets the empty file system that later ones are clones of.

@@ -25,7 +25,7 @@ use super::{Person, UsersError, passwd};
 use crate::Privileges;
 use crate::containers::trees::Lowers;
 use crate::containers::upper;
-use crate::containers::volume::IDMAP;
+use crate::containers::volume::{self, IDMAP};
 
 /// Holds the mount points of the root and of the volumes.
 const OPTIONS: &core::ffi::CStr = c"mode=700,size=4m";
@@ -164,9 +164,9 @@ impl Stage {
             }
             let place = self.path.join(number.to_string());
             let made = self.clone(&source, &mount.options)?;
-            if mount.options.iter().any(|option| option == "ro") {
+            if mount.options.iter().any(|option| option == "ro" || option == volume::READ_ONLY) {
                 // Here already, so that it holds for who may remount.
-                creel_sys::mount::make_one_read_only(made.as_fd())
+                creel_sys::mount::make_read_only(made.as_fd())
                     .map_err(|error| failed("make read-only", &source, error))?;
             }
             attach(&made, &make_place(&source, place.clone())?)?;
