@@ -82,7 +82,13 @@ impl Failure {
             "cannot protect the program's own file from the container".into(),
             error.to_string(),
         ];
-        let hint = "run it with `CAP_SYS_ADMIN`, on Linux 5.12 or later".into();
+        let hint = match rustix::process::geteuid().is_root() {
+            true => "run it with `CAP_SYS_ADMIN`, on Linux 5.12 or later",
+            false => {
+                "run `creel doctor` to see what forbids user namespaces, or let root own the program"
+            }
+        };
+        let hint = hint.into();
         Self { chain, hint: Some(hint), code: FAILED }
     }
 

@@ -1,8 +1,9 @@
 //! The program's own file, out of reach of the containers it starts.
 //!
-//! Where a container's root is the host's root, a process in it could open this program's file through
-//! `/proc` and overwrite it (CVE-2019-5736). So this program runs from a read-only mount of itself
-//! that is attached nowhere; that mount is also what `--init` puts into a container.
+//! Where a container's root is the file's owner, be that the host's root or a user, a process in it
+//! could open this program's file through `/proc` and overwrite it (CVE-2019-5736). So this program
+//! runs from a read-only mount of itself that is attached nowhere; as root that mount is also what
+//! `--init` puts into a container.
 
 use std::ffi::{CString, OsString};
 use std::os::fd::OwnedFd;
@@ -14,6 +15,9 @@ use crate::failure::Failure;
 
 /// The variable by which this program tells itself the descriptor of the mount.
 const PASSED: &str = "CREEL_SELF_MOUNT";
+
+/// The variable by which a user's program tells itself where its file is.
+const PATH: &str = "CREEL_SELF_PATH";
 
 /// The commands that start a process in a container.
 const STARTING: [&str; 3] = ["run", "start", "exec"];
@@ -27,25 +31,27 @@ pub(crate) fn ensure_early(argv: &[OsString]) -> Result<(), Failure> {
 }
 
 /// Makes sure that this program runs from a mount that cannot be written to, by executing it again
-/// if need be. Does nothing for an ordinary user, whose containers' root is not the host's.
+/// if need be: as root always, as a user where the user could change the file.
 pub(crate) fn ensure() -> Result<(), Failure> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(());
-    }
     let argv = std::env::args_os().map(text).collect::<Option<_>>();
     let env = std::env::vars_os()
-        .filter(|(name, _)| name != PASSED)
+        .filter(|(name, _)| name != PASSED && name != PATH)
         .map(|(name, value)| text([name, value].join(&OsString::from("="))))
         .collect::<Option<_>>();
     // Neither can hold a NUL: the kernel gave them as C strings.
     let (Some(argv), Some(env)) = (argv, env) else { return Ok(()) };
-    selfexe::protect_and_pass(argv, env, PASSED).map_err(|error| Failure::protection(&error))
+    let done = match rustix::process::geteuid().is_root() {
+        true => selfexe::protect_and_pass(argv, env, PASSED),
+        false => selfexe::protect_as_user(argv, env, PATH),
+    };
+    done.map_err(|error| Failure::protection(&error))
 }
 
-/// Returns the mount of this program's file, if it runs from one.
+/// Returns a mount of this program's file, if it runs from one. A user must have entered the user
+/// namespace.
 pub(crate) fn mount() -> Option<OwnedFd> {
-    let number = std::env::var(PASSED).ok()?.parse().ok()?;
-    selfexe::passed_mount(number)
+    let passed = || selfexe::passed_mount(std::env::var(PASSED).ok()?.parse().ok()?);
+    passed().or_else(|| selfexe::mount_at(std::env::var_os(PATH)?.into()))
 }
 
 fn text(text: OsString) -> Option<CString> {

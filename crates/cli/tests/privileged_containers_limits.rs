@@ -129,6 +129,45 @@ fn privileged_the_program_cannot_be_written_to() {
     world.is_clean();
 }
 
+/// The same for a user with a program of his own, who is a container's root: what runs in a container
+/// from an image that names the program as its interpreter neither overwrites nor changes it.
+#[test]
+fn privileged_the_program_of_a_user_is_out_of_reach() {
+    for who in [Who::User, Who::UserWithOneId] {
+        let world = World::new(who);
+        world.own("creel");
+        let program = world.path("creel");
+        let state = || {
+            let meta = std::fs::metadata(&program).unwrap();
+            (std::fs::read(&program).unwrap(), meta.mode(), meta.mtime(), meta.ino())
+        };
+        let before = state();
+        let script = "printf '#!/proc/self/exe init\n' > /evil; chmod 755 /evil; echo ready; \
+            trap 'exit 0' TERM; while :; do for p in /proc/[0-9]*/exe; do \
+            case $(readlink $p) in */busybox|'') ;; *) echo $(readlink $p) >> /seen; \
+            (mount -o remount,bind,rw $p; chmod 4777 $p && echo chmod >> /done; \
+            touch -d @0 $p && echo touch >> /done; echo evil > $p && echo write >> /done; \
+            chown 1 $p && echo chown >> /done) 2>/dev/null;; esac; done; done";
+        for options in [&[][..], &["--privileged"]] {
+            let run = [&["run", "--rm", "--name", "one"], options, &["box", "sh", "-c", script]];
+            let running = world.background(&run.concat());
+            for _ in 0..5 {
+                // It runs, or the host's libraries that it wants are not there.
+                world.result(&["exec", "one", "/evil"]);
+            }
+            let seen = world.runs(&["exec", "one", "sh", "-c", "cat /seen /done; true"]);
+            running.signal("TERM");
+            assert_eq!(running.end().0, Some(0));
+            let words = ["chmod", "touch", "write", "chown"];
+            assert!(!seen.lines().any(|line| words.contains(&line)), "{who:?}: {seen}");
+        }
+        assert!(state() == before, "{who:?}: the program was changed");
+        // Its init is the program all the same.
+        world.prints(&[&INIT[..]].concat(), "echo $$", "2");
+        world.is_clean();
+    }
+}
+
 /// Whoever may mount can make the init's mount writable again; what is behind it is a copy.
 #[test]
 fn privileged_a_container_that_mounts_has_a_copy_of_the_program() {

@@ -4,15 +4,19 @@
 //! its container, and overwrite it (CVE-2019-5736). On a read-only mount that is attached nowhere
 //! the file cannot be opened for writing.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 
 use crate::mount::clone_detached;
-use crate::program::Strings;
+use crate::program::{Attributes, Depth, Failure, Op, Program, Strings};
 
 /// `MOUNT_ATTR_RDONLY`.
 const READ_ONLY: u64 = 1;
+/// The running program.
+const RUNNING: &CStr = c"/proc/self/exe";
 
 /// Executes this program again from a detached read-only mount of its file, with these arguments
 /// and environment; returns only if it already runs from a read-only mount.
@@ -38,38 +42,111 @@ pub fn protect_and_pass(argv: Vec<CString>, mut env: Vec<CString>, name: &str) -
     execute(&mount, argv, env)
 }
 
+/// Does what [`protect`] does for a user without privileges, where somebody else than root owns this
+/// program's file or the user may write to it: a container's root is the user then. A child makes
+/// the mount in namespaces of its own. Nobody holds it but the program that runs from it, so no
+/// capability in a container makes it writable again. The variable `name` of the environment tells the
+/// new program the path of its file, see [`mount_at`].
+///
+/// # Errors
+/// Fails where user namespaces are forbidden or the file is no longer at its path (`ESTALE`), or as
+/// [`protect`].
+pub fn protect_as_user(argv: Vec<CString>, mut env: Vec<CString>, name: &str) -> io::Result<()> {
+    if is_read_only()? || !is_in_reach()? {
+        return Ok(());
+    }
+    let path = std::fs::read_link("/proc/self/exe")?;
+    let mount = mount_of_child(&path)?;
+    if !is_own(&mount) {
+        return Err(io::Error::from_raw_os_error(libc::ESTALE));
+    }
+    env.push(CString::new([name.as_bytes(), b"=", path.as_os_str().as_bytes()].concat())?);
+    execute(&mount, argv, env)
+}
+
 /// The mount of this program's file that [`protect_and_pass`] has left open, given its number. The
 /// number is not trusted: it must be open and of this program's file.
 ///
 /// The mount can be attached once; `None` for a number that is not it.
 #[must_use]
 pub fn passed_mount(number: i32) -> Option<OwnedFd> {
-    // SAFETY: takes integers; the new descriptor is owned by nobody else. stat is plain integers.
-    unsafe {
+    // SAFETY: takes integers; the new descriptor is owned by nobody else.
+    let mount = unsafe {
         let fd = libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3);
-        let mount = (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))?;
+        (fd >= 0).then(|| OwnedFd::from_raw_fd(fd))?
+    };
+    is_own(&mount).then(|| {
+        // SAFETY: takes integers. What was inherited is for nobody else.
+        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+        mount
+    })
+}
+
+/// A detached read-only mount of this program's file, given the path that [`protect_as_user`] has
+/// told. The path is not trusted: `None` if this program's file is not there.
+#[must_use]
+pub fn mount_at(path: PathBuf) -> Option<OwnedFd> {
+    let path = CString::new(path.into_os_string().into_encoded_bytes()).ok()?;
+    clone_detached(&path, READ_ONLY).ok().filter(is_own)
+}
+
+/// Whether the descriptor is of this program's file.
+fn is_own(fd: &OwnedFd) -> bool {
+    // SAFETY: stat is plain integers, which the calls fill; the path is a constant.
+    unsafe {
         let [mut found, mut own]: [libc::stat; 2] = std::mem::zeroed();
-        let path = c"/proc/self/exe".as_ptr();
-        let both = libc::fstat(fd, &raw mut found) == 0 && libc::stat(path, &raw mut own) == 0;
-        let same = (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino);
-        (both && same).then(|| {
-            // What was inherited is for nobody else.
-            libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC);
-            mount
-        })
+        libc::fstat(fd.as_raw_fd(), &raw mut found) == 0
+            && libc::stat(RUNNING.as_ptr(), &raw mut own) == 0
+            && (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
     }
+}
+
+/// Whether a container whose root is this user could change this program's file.
+fn is_in_reach() -> io::Result<bool> {
+    // SAFETY: the path is a constant; stat is plain integers, which the call fills.
+    unsafe {
+        let mut own: libc::stat = std::mem::zeroed();
+        check(libc::stat(RUNNING.as_ptr(), &raw mut own).into())?;
+        let (at, how) = (libc::AT_FDCWD, libc::AT_EACCESS);
+        // That it is being executed does not count here.
+        let writable = libc::faccessat(at, RUNNING.as_ptr(), libc::W_OK, how) == 0;
+        Ok(own.st_uid != 0 || writable)
+    }
+}
+
+/// A detached read-only mount of the file at a path, made in a user and a mount namespace of a child.
+/// What this process executes is open in a namespace in which nothing can be cloned from there.
+fn mount_of_child(path: &Path) -> io::Result<OwnedFd> {
+    let mut program = Program::default();
+    let socket = program.terminal_socket()?;
+    let [file, mount] = [program.slot(), program.slot()];
+    let attributes = Attributes { set: READ_ONLY, ..Attributes::default() };
+    program.push(Op::OpenHost(CString::new(path.as_os_str().as_bytes())?, file));
+    program.push(Op::CloneTree(file, Depth::One, mount));
+    program.push(Op::SetAttributes(mount, Depth::One, attributes));
+    program.push(Op::Send(mount, socket));
+    let namespaces = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u64;
+    let mut running =
+        program.start(namespaces, None, |_| Ok(())).map_err(|failure| match failure {
+            Failure::Parent(error) | Failure::Child(_, error) => error,
+        })?;
+    running.wait()?;
+    running.terminal.take().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
 }
 
 /// A detached read-only mount of this program's file, unless it is on a read-only one already.
 fn mount() -> io::Result<Option<OwnedFd>> {
-    let path = c"/proc/self/exe";
+    if is_read_only()? { Ok(None) } else { clone_detached(RUNNING, READ_ONLY).map(Some) }
+}
+
+/// Whether this program runs from a read-only mount.
+fn is_read_only() -> io::Result<bool> {
     // SAFETY: the path is a constant; statvfs is plain data that the call fills.
-    let read_only = unsafe {
+    unsafe {
         let mut info: libc::statvfs = std::mem::zeroed();
-        check(libc::statvfs(path.as_ptr(), &raw mut info).into())?;
-        info.f_flag & libc::ST_RDONLY != 0
-    };
-    if read_only { Ok(None) } else { clone_detached(path, READ_ONLY).map(Some) }
+        check(libc::statvfs(RUNNING.as_ptr(), &raw mut info).into())?;
+        Ok(info.f_flag & libc::ST_RDONLY != 0)
+    }
 }
 
 fn execute(mount: &OwnedFd, argv: Vec<CString>, env: Vec<CString>) -> io::Result<()> {

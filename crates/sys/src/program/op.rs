@@ -162,6 +162,9 @@ pub enum Op {
     Ensure(Slot, Target, Slot),
     /// Clones the mount at a slot as a detached mount.
     CloneTree(Slot, Depth, Slot),
+    /// Sends the descriptor in the first slot on the socket in the second: one of
+    /// [`super::Program::terminal_socket`].
+    Send(Slot, Slot),
     /// Changes mount attributes.
     SetAttributes(Slot, Depth, Attributes),
     /// Makes a detached mount of a new file system.

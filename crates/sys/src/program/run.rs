@@ -29,6 +29,7 @@ pub(super) fn run(op: &Op, state: &mut State) -> Option<()> {
             let (fd, out) = open_op(op, state)?;
             state.set(out, fd)
         }
+        Op::Send(sent, socket) => terminal::send(state.get(*socket)?, state.get(*sent)?),
         Op::SetAttributes(mount, depth, set) => set_attributes(state.get(*mount)?, *depth, *set),
         Op::Attach(mount, place) => attach(state.get(*mount)?, state.get(*place)?),
         Op::CheckFileSystem(slot, magic) => check_file_system(state.get(*slot)?, *magic),

@@ -61,7 +61,7 @@ pub(super) fn take(slave: RawFd) -> Option<()> {
     }
 }
 
-fn send(socket: RawFd, sent: RawFd) -> Option<()> {
+pub(super) fn send(socket: RawFd, sent: RawFd) -> Option<()> {
     let mut message = Message { byte: 0, control: [0; 3] };
     // SAFETY: the control buffer holds one cmsghdr with one descriptor, which CMSG_* stays inside.
     let done = message.with(|header| unsafe {
