@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use creel_base::digest::Digest;
 use creel_base::hint::Hint as _;
+use creel_image::document::Descriptor;
 use creel_manager::images::Image;
 use creel_manager::progress::{Event, Progress, Silent, Transfer};
 use creel_manager::pull::{Pull, PullError};
@@ -183,6 +184,26 @@ fn an_altered_layer_is_refused_and_not_kept() {
     let error = setting.refused();
     assert!(matches!(error, PullError::Layer { .. }), "{error}");
     setting.pull().unwrap();
+}
+
+#[test]
+fn a_layer_within_its_descriptor_is_not_asked_for() {
+    let setting = Setting::new();
+    let bytes = setting.registry.document(&setting.blob(1)).unwrap();
+    let path = "/v2/a/manifests/1";
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&setting.registry.document(path).unwrap()).unwrap();
+    let mut layer: Descriptor = serde_json::from_value(manifest["layers"][1].take()).unwrap();
+    layer.data = Some(bytes.clone());
+    manifest["layers"][1] = serde_json::to_value(layer).unwrap();
+    setting.registry.put(path, MANIFEST, manifest.to_string().as_bytes());
+    // The same tar in other bytes (the 9th of gzip is a remark), of which nothing may be recorded.
+    let mut other = bytes;
+    other[8] ^= 0xff;
+    setting.registry.put(&setting.blob(1), "application/octet-stream", &other);
+    let image = setting.pull().unwrap();
+    assert_eq!(setting.engine.layers(&image).unwrap().len(), 2);
+    assert!(setting.registry.seen().iter().all(|seen| seen.path != setting.blob(1)));
 }
 
 #[test]

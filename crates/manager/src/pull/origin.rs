@@ -1,13 +1,13 @@
 //! Where the documents and blobs of a pull come from, whatever the transport.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 
 use creel_base::hint::Hint;
 use creel_image::archive::ArchiveError;
 use creel_image::dir::DirError;
 use creel_image::document::{Descriptor, Document, DocumentError, Expected};
 use creel_image::layout::LayoutError;
-use creel_image::source::ImageSource;
+use creel_image::source::{ImageSource, VerifyReader};
 use creel_registry::Repository;
 use creel_registry::client::Manifest;
 
@@ -80,8 +80,9 @@ pub(crate) trait Origin: Sync {
     /// A document that another one describes.
     fn document(&self, descriptor: &Descriptor) -> Result<Document, OriginError>;
 
-    /// A blob from an offset on: 0 unless [`Origin::resumes`]. Read from its first byte, it is
-    /// verified by whoever reads it.
+    /// A blob from an offset on: 0 unless [`Origin::resumes`]. What its descriptor brings along, or
+    /// a source on this machine has, fails at its end where it is not what was described; what a
+    /// registry sends is verified by whoever reads it.
     fn blob(
         &self,
         descriptor: &Descriptor,
@@ -156,6 +157,10 @@ impl Origin for Remote {
         descriptor: &Descriptor,
         offset: u64,
     ) -> Result<Box<dyn Read + Send + '_>, OriginError> {
+        // It need not be asked for, and the registry's copy is not what was checked.
+        if let (Some(data), 0) = (&descriptor.data, offset) {
+            return Ok(Box::new(VerifyReader::new(Cursor::new(data.clone()), descriptor)));
+        }
         Ok(Box::new(self.repository.blob(descriptor.digest, descriptor.size, offset)?))
     }
 
