@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use creel_base::digest::{Digest, ObjectId};
 
 use crate::config::Backend;
+use crate::damage::unless_damaged;
 use crate::error::{Result, StoreError};
 use crate::gc::objects_of;
 use crate::image;
@@ -96,6 +97,10 @@ impl Store {
                 self.check_pack(pack, mode, &mut problems)?;
             }
         }
+        if mode == Mode::Repair {
+            // Many packs are slow to search, and no more; it may need space that there is not.
+            let _ = self.objects.merge_indexes();
+        }
         self.objects.refresh()?;
         self.check_trees(mode, &mut problems)?;
         self.check_blobs(mode, &mut problems)?;
@@ -125,7 +130,7 @@ impl Store {
         let mut bad = Vec::new();
         index.for_each(|entry| {
             let read = || self.objects.read(&entry.record.id, entry.record.at, |_| Ok(()));
-            if !entry.dropped && read().is_err() {
+            if !entry.dropped && unless_damaged(read())?.is_none() {
                 problems.push(Problem::Object(entry.record.id, pack));
                 bad.push(entry.number);
             }
@@ -175,7 +180,8 @@ impl Store {
     }
 
     fn check_objects(&self, tree: &ObjectId, problems: &mut Vec<Problem>) -> Result<()> {
-        let Ok(objects) = self.listing(tree).and_then(|listing| objects_of(&listing)) else {
+        let objects = self.listing(tree).and_then(|listing| objects_of(&listing));
+        let Some(objects) = unless_damaged(objects)? else {
             problems.push(Problem::Tree(*tree));
             return Ok(());
         };
@@ -192,7 +198,7 @@ impl Store {
             for name in dir.names()? {
                 let text = format!("{algorithm}:{}", String::from_utf8_lossy(&name));
                 let Ok(digest) = text.parse::<Digest>() else { continue };
-                if self.blob(&digest).is_err() {
+                if unless_damaged(self.blob(&digest))?.is_none() {
                     problems.push(Problem::Blob(digest));
                     if mode == Mode::Repair {
                         dir.remove(OsStr::from_bytes(&name))?;
@@ -212,9 +218,10 @@ impl Store {
             let text = String::from_utf8_lossy(&name).replacen('-', ":", 1);
             let Ok(diff_id) = text.parse::<Digest>() else { continue };
             let recipe = self.recipe(&diff_id);
-            let whole = recipe
-                .is_ok_and(|found| found.is_none_or(|recipe| self.listing(&recipe.tree).is_ok()));
-            if !whole {
+            // One that has gone since has no tree either.
+            let tree =
+                recipe.and_then(|recipe| recipe.map(|it| self.listing(&it.tree)).transpose());
+            if unless_damaged(tree)?.is_none() {
                 problems.push(Problem::Recipe(diff_id));
                 if mode == Mode::Repair {
                     self.recipes.remove(OsStr::from_bytes(&name))?;
@@ -227,7 +234,7 @@ impl Store {
     fn check_tape_of(&self, recipe: &[u8], mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
         let text = String::from_utf8_lossy(recipe).replacen('-', ":", 1);
         let Ok(diff_id) = text.parse::<Digest>() else { return Ok(()) };
-        if self.check_tape(&diff_id).is_err() {
+        if unless_damaged(self.check_tape(&diff_id))?.is_none() {
             problems.push(Problem::Tape(diff_id));
             if mode == Mode::Repair {
                 self.recipes.remove(format!("{}{SUFFIX}", digest_name(&diff_id)))?;
@@ -239,11 +246,7 @@ impl Store {
     fn check_references(&self, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
         for name in self.references()? {
             let whole = match self.reference(&name) {
-                Ok(Some(digest)) => {
-                    let tree = ObjectId::try_from(digest).is_ok_and(|id| self.listing(&id).is_ok());
-                    tree || self.blob(&digest).is_ok()
-                        || matches!(self.recipe(&digest), Ok(Some(_)))
-                }
+                Ok(Some(digest)) => self.is_there(&digest)?,
                 Ok(None) => true,
                 Err(StoreError::Damaged { .. }) => false,
                 Err(error) => return Err(error),
@@ -256,5 +259,13 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Whether a digest is that of a tree, a blob or a layer here.
+    fn is_there(&self, digest: &Digest) -> Result<bool> {
+        let tree = ObjectId::try_from(*digest).ok().map(|id| self.listing(&id));
+        Ok(matches!(tree.map(unless_damaged).transpose()?, Some(Some(_)))
+            || unless_damaged(self.blob(digest))?.is_some()
+            || matches!(unless_damaged(self.recipe(digest))?, Some(Some(_))))
     }
 }

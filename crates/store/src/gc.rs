@@ -83,6 +83,8 @@ impl Store {
             sweep(dir, |_| true)?;
         }
         self.sweep_packs(&marked, &mut done)?;
+        // Made again, as the next may look up much: without, it is only slow, and it takes space.
+        let _ = self.objects.merge_indexes();
         self.objects.refresh()?;
         Ok(done)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
@@ -80,7 +81,8 @@ impl Store {
         let name = image_name(tree);
         let Some(file) = self.trees.open_file(&name)? else { return Ok(None) };
         let path = self.trees.path_of(name);
-        let Some(packs) = read_devices(&file) else { return Ok(None) };
+        let packs = read_devices(&file).map_err(StoreError::io("read", &path))?;
+        let Some(packs) = packs else { return Ok(None) };
         for pack in &packs {
             match self.objects.pack(*pack) {
                 Ok(_) => {}
@@ -128,14 +130,28 @@ pub(crate) fn image_name(tree: &ObjectId) -> String {
 }
 
 /// Reads which packs an image points at; `None` for what is no image of this store's making.
-pub(crate) fn read_devices(file: &File) -> Option<Vec<PackId>> {
+pub(crate) fn read_devices(file: &File) -> io::Result<Option<Vec<PackId>>> {
     let mut superblock = [0; SLOT];
-    file.read_exact_at(&mut superblock, SUPERBLOCK).ok()?;
+    if !read_whole(file, &mut superblock, SUPERBLOCK)? {
+        return Ok(None);
+    }
     let field = |at: usize| {
-        let bytes = superblock.get(at..at + 2)?;
-        Some(u16::from_le_bytes(bytes.try_into().ok()?))
+        let bytes = superblock.get(at..).and_then(|bytes| bytes.first_chunk());
+        u16::from_le_bytes(bytes.copied().unwrap_or_default())
     };
-    let mut table = vec![0; usize::from(field(DEVICES_AT)?) * SLOT];
-    file.read_exact_at(&mut table, u64::from(field(TABLE_AT)?) * SLOT as u64).ok()?;
-    table.chunks_exact(SLOT).map(|slot| PackId::from_hex(slot.get(..TAG)?)).collect()
+    let mut table = vec![0; usize::from(field(DEVICES_AT)) * SLOT];
+    if !read_whole(file, &mut table, u64::from(field(TABLE_AT)) * SLOT as u64)? {
+        return Ok(None);
+    }
+    let slots = table.chunks_exact(SLOT);
+    Ok(slots.map(|slot| PackId::from_hex(slot.get(..TAG)?)).collect())
+}
+
+/// Fills `bytes`; says whether the file goes so far.
+fn read_whole(file: &File, bytes: &mut [u8], at: u64) -> io::Result<bool> {
+    match file.read_exact_at(bytes, at) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
 }

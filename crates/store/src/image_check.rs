@@ -6,6 +6,7 @@ use creel_base::digest::ObjectId;
 use creel_codec::erofs::{self, Content, Limits};
 use creel_codec::tree::{Kind, Tree};
 
+use crate::damage::unless_damaged;
 use crate::error::{Result, StoreError};
 use crate::image::{image_name, read_devices};
 use crate::pack::{BLOCK, PackId};
@@ -21,8 +22,10 @@ impl Store {
     pub(crate) fn image_is_good(&self, id: &ObjectId) -> Result<bool> {
         let name = image_name(id);
         let Some(file) = self.trees.open_file(&name)? else { return Ok(true) };
-        let Ok(tree) = self.tree(id) else { return Ok(true) };
-        let Some(packs) = read_devices(&file) else { return Ok(false) };
+        let Some(tree) = unless_damaged(self.tree(id))? else { return Ok(true) };
+        let packs = read_devices(&file);
+        let packs = packs.map_err(StoreError::io("read", &self.trees.path_of(&name)))?;
+        let Some(packs) = packs else { return Ok(false) };
         for pack in &packs {
             match self.objects.pack(*pack) {
                 Err(StoreError::NoPack { .. }) => return Ok(true),

@@ -7,6 +7,7 @@
 mod checkout;
 mod config;
 mod contents;
+mod damage;
 mod dir;
 mod error;
 mod export;

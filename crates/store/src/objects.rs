@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use creel_base::digest::{Algorithm, Digest, Hasher, ObjectId};
 
+use crate::damage::unless_damaged;
 use crate::dir::Dir;
 use crate::error::{Result, StoreError};
 use crate::pack::index::Index;
@@ -15,13 +16,16 @@ use crate::pack::{Location, PackId, Record};
 
 /// More index files than this are merged by the next transaction.
 const MAX_RUNS: usize = 4;
+/// No more packs than this are kept open, and no more indexes: a process has often but 1024
+/// descriptors for all it does.
+const MAX_OPEN: usize = 32;
 /// Contents are read in pieces of this many bytes.
 const PIECE: u64 = 1 << 20;
 
 /// The `objects` directory of one store, and those of its alternates.
 #[derive(Debug)]
 pub(crate) struct Objects {
-    dir: Dir,
+    dir: Arc<Dir>,
     alternates: Vec<Arc<Self>>,
     runs: RwLock<Runs>,
     files: Mutex<HashMap<PackId, Arc<File>>>,
@@ -39,7 +43,7 @@ struct Runs {
 impl Objects {
     pub(crate) fn open(dir: Dir, alternates: Vec<Arc<Self>>) -> Result<Self> {
         let runs = RwLock::default();
-        let objects = Self { dir, alternates, runs, files: Mutex::default() };
+        let objects = Self { dir: Arc::new(dir), alternates, runs, files: Mutex::default() };
         objects.refresh()?;
         Ok(objects)
     }
@@ -57,7 +61,7 @@ impl Objects {
         let mut indexes = Vec::new();
         for name in names.iter().filter(|name| is_multi(name)) {
             // A merged index that is damaged costs time, not objects: each pack has its own.
-            let Ok(Some(index)) = self.open_index(name) else { continue };
+            let Some(Some(index)) = unless_damaged(self.open_index(name))? else { continue };
             for (pack, _) in index.packs() {
                 uncovered.remove(pack);
             }
@@ -66,7 +70,8 @@ impl Objects {
         for pack in uncovered {
             let name = pack.index_name().into_bytes();
             if let Some(index) = self.open_index(&name)? {
-                indexes.push((name, index));
+                let crowded = indexes.len() >= MAX_OPEN;
+                indexes.push((name, if crowded { index.parked(&self.dir) } else { index }));
             }
         }
         *self.runs.write().unwrap_or_else(PoisonError::into_inner) = Runs { indexes, packs };
@@ -216,13 +221,18 @@ impl Objects {
         }
         if let Some(file) = self.dir.open_file(id.pack_name())? {
             let file = Arc::new(file);
+            if files.len() >= MAX_OPEN {
+                files.clear();
+            }
             files.insert(id, Arc::clone(&file));
             return Ok(file);
         }
-        self.alternates
-            .iter()
-            .find_map(|alternate| alternate.pack(id).ok())
-            .ok_or(StoreError::NoPack { id })
+        for alternate in &self.alternates {
+            if let Some(file) = unless_damaged(alternate.pack(id))? {
+                return Ok(file);
+            }
+        }
+        Err(StoreError::NoPack { id })
     }
 
     /// Reads an object in pieces, and checks it at the end.

@@ -7,6 +7,7 @@ use creel_base::digest::{Algorithm, Digest, Hasher, ObjectId};
 use creel_base::lock::LockError;
 
 use crate::config::{Access, Backend, Description, LIMIT};
+use crate::damage::first_whole;
 use crate::dir::Dir;
 use crate::error::{Result, StoreError};
 use crate::lock::{self, Kind, Lock, Wait};
@@ -203,10 +204,7 @@ impl Store {
     pub fn listing(&self, tree: &ObjectId) -> Result<Vec<u8>> {
         match self.trees.read(tree.hex(), LISTING_LIMIT)? {
             Some(bytes) => checked(&Digest::from(*tree), bytes),
-            None => self
-                .alternates
-                .iter()
-                .find_map(|store| store.listing(tree).ok())
+            None => first_whole(&self.alternates, |store| store.listing(tree))?
                 .ok_or(StoreError::NoTree { id: *tree }),
         }
     }
@@ -222,10 +220,7 @@ impl Store {
     pub fn blob(&self, digest: &Digest) -> Result<Vec<u8>> {
         match self.blob_dir(digest).read(digest.hex(), BLOB_LIMIT)? {
             Some(bytes) => checked(digest, bytes),
-            None => self
-                .alternates
-                .iter()
-                .find_map(|store| store.blob(digest).ok())
+            None => first_whole(&self.alternates, |store| store.blob(digest))?
                 .ok_or(StoreError::NoBlob { digest: Box::new(*digest) }),
         }
     }

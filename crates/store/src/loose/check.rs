@@ -7,6 +7,7 @@ use creel_codec::tree::{Entry, Kind, Meta, Tree, Xattr};
 
 use super::{BOTH, marks};
 use crate::checkout::{Owners, is_portable};
+use crate::damage::unless_damaged;
 use crate::error::Result;
 use crate::fsck::{Difference, Problem};
 use crate::ids::Ids;
@@ -16,7 +17,7 @@ use crate::store::Store;
 impl Store {
     /// Compares the checkouts of a tree with its listing, contents included.
     pub(crate) fn check_checkouts(&self, id: &ObjectId, problems: &mut Vec<Problem>) -> Result<()> {
-        let Ok(tree) = self.tree(id) else {
+        let Some(tree) = unless_damaged(self.tree(id))? else {
             problems.push(Problem::Tree(*id));
             return Ok(());
         };

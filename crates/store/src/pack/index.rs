@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use creel_base::digest::{Algorithm, Hasher, ObjectId};
 
@@ -11,6 +12,7 @@ use super::encode::{
     CHECKSUM, ENTRY, HEADER, INDEX_MAGIC, INDEX_VERSION, MAX_FAN_BITS, PACK_ENTRY, STATE_AT, bucket,
 };
 use super::{Location, PackId, Record};
+use crate::dir::Dir;
 use crate::error::{Result, StoreError};
 use crate::fault;
 
@@ -20,13 +22,21 @@ const MAX_PACKS: u32 = 1 << 20;
 /// An index file, open. Its pack table and fan-out are in memory, its entries are not.
 #[derive(Debug)]
 pub(crate) struct Index {
-    file: File,
+    file: Handle,
     path: PathBuf,
     packs: Vec<(PackId, u64)>,
     bits: u32,
     fan: Vec<u32>,
     count: u32,
     entries_at: u64,
+}
+
+/// The file of an index.
+#[derive(Debug)]
+enum Handle {
+    Open(Arc<File>),
+    /// In this directory, opened for each look-up.
+    Parked(Arc<Dir>),
 }
 
 /// An entry of an index.
@@ -68,7 +78,24 @@ impl Index {
         if !packs.is_sorted() || !fan.is_sorted() || fan.last() != Some(&count) {
             return Err(bad("tables are not in order"));
         }
+        let file = Handle::Open(Arc::new(file));
         Ok(Self { file, path: path.to_owned(), packs, bits, fan, count, entries_at })
+    }
+
+    /// Closes the file, which is in `dir`, until it is needed.
+    pub(crate) fn parked(self, dir: &Arc<Dir>) -> Self {
+        Self { file: Handle::Parked(Arc::clone(dir)), ..self }
+    }
+
+    /// The file; `None` where it has gone, and the pack with it.
+    fn file(&self) -> Result<Option<Arc<File>>> {
+        match &self.file {
+            Handle::Open(file) => Ok(Some(Arc::clone(file))),
+            Handle::Parked(dir) => {
+                let file = dir.open_file(self.path.file_name().unwrap_or_default())?;
+                Ok(file.map(Arc::new))
+            }
+        }
     }
 
     /// The packs covered, sorted, with their lengths in bytes.
@@ -87,7 +114,8 @@ impl Index {
         let end = self.fan.get(bucket).copied().unwrap_or(0);
         let start =
             bucket.checked_sub(1).and_then(|before| self.fan.get(before)).copied().unwrap_or(0);
-        let bytes = self.bytes(start, end)?;
+        let Some(file) = self.file()? else { return Ok(Vec::new()) };
+        let bytes = self.bytes(&file, start, end)?;
         let mut found = Vec::new();
         for (number, entry) in (start..end).zip(bytes.chunks_exact(ENTRY)) {
             if entry.starts_with(&id.0) {
@@ -99,18 +127,18 @@ impl Index {
     }
 
     /// Reads the entries from number `start` up to `end`.
-    fn range(&self, start: u32, end: u32) -> Result<Vec<Entry>> {
-        let bytes = self.bytes(start, end)?;
+    fn range(&self, file: &File, start: u32, end: u32) -> Result<Vec<Entry>> {
+        let bytes = self.bytes(file, start, end)?;
         (start..end)
             .zip(bytes.chunks_exact(ENTRY))
             .map(|(number, entry)| self.entry(number, entry))
             .collect()
     }
 
-    fn bytes(&self, start: u32, end: u32) -> Result<Vec<u8>> {
+    fn bytes(&self, file: &File, start: u32, end: u32) -> Result<Vec<u8>> {
         let mut bytes = vec![0; (end - start) as usize * ENTRY];
         let at = self.entries_at + u64::from(start) * ENTRY as u64;
-        read(&self.file, &self.path, &mut bytes, at)?;
+        read(file, &self.path, &mut bytes, at)?;
         Ok(bytes)
     }
 
@@ -139,10 +167,11 @@ impl Index {
     /// Calls `each` on every entry in order of object id.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Entry) -> Result<()>) -> Result<()> {
         const BATCH: u32 = 4096;
+        let Some(file) = self.file()? else { return Ok(()) };
         let mut start = 0;
         while start < self.count {
             let end = start.saturating_add(BATCH).min(self.count);
-            for entry in self.range(start, end)? {
+            for entry in self.range(&file, start, end)? {
                 each(&entry)?;
             }
             start = end;
@@ -154,30 +183,32 @@ impl Index {
     ///
     /// Needs an index opened for writing.
     pub(crate) fn drop_entries(&self, numbers: &[u32]) -> Result<()> {
+        let Some(file) = self.file()? else { return Ok(()) };
         let written = |number: &u32| {
             fault::step()?;
             let at = self.entries_at + u64::from(*number) * ENTRY as u64 + STATE_AT as u64;
-            self.file.write_all_at(&[1], at)
+            file.write_all_at(&[1], at)
         };
         numbers
             .iter()
             .try_for_each(written)
             .and_then(|()| fault::step())
-            .and_then(|()| self.file.sync_data())
+            .and_then(|()| file.sync_data())
             .map_err(StoreError::io("drop objects from", &self.path))
     }
 
     /// Checks the checksum, which covers all but the states, and the order of the entries.
     pub(crate) fn verify(&self) -> Result<()> {
+        let Some(file) = self.file()? else { return Ok(()) };
         let mut hasher = Hasher::new(Algorithm::Sha256);
         let mut head = vec![0; self.entries_at as usize];
-        read(&self.file, &self.path, &mut head, 0)?;
+        read(&file, &self.path, &mut head, 0)?;
         hasher.update(&head);
         let mut last = None;
         let mut entry_bytes = [0; ENTRY];
         for number in 0..self.count {
             let at = self.entries_at + u64::from(number) * ENTRY as u64;
-            read(&self.file, &self.path, &mut entry_bytes, at)?;
+            read(&file, &self.path, &mut entry_bytes, at)?;
             let id = self.entry(number, &entry_bytes)?.record.id;
             if last.replace(id) > Some(id) {
                 return Err(StoreError::damaged(&self.path, "entries are not in order"));
@@ -187,7 +218,7 @@ impl Index {
         }
         let mut sum = [0; CHECKSUM];
         let at = self.entries_at + u64::from(self.count) * ENTRY as u64;
-        read(&self.file, &self.path, &mut sum, at)?;
+        read(&file, &self.path, &mut sum, at)?;
         if hasher.finish().as_bytes() != sum {
             return Err(StoreError::damaged(&self.path, "checksum does not match"));
         }
