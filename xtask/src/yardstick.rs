@@ -38,24 +38,12 @@ struct Suite {
 }
 
 /// Each suite that can be run. A peer whose command line creel does not speak yet is not among them.
-const SUITES: [Suite; 3] = [
+const SUITES: [Suite; 1] = [
     Suite {
         name: "dumb-init",
         stand_ins: &[("dumb-init", "init")],
         command: &["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
         count: pytest,
-    },
-    Suite {
-        name: "catatonit",
-        stand_ins: &[("catatonit", "init")],
-        command: &["bats", "--tap", "test"],
-        count: tap,
-    },
-    Suite {
-        name: "tini",
-        stand_ins: &[("tini", "init")],
-        command: &["bats", "--tap", "test"],
-        count: tap,
     },
 ];
 
@@ -121,20 +109,6 @@ fn pytest(text: &str) -> Counts {
     counts
 }
 
-/// Counts the lines of the Test Anything Protocol.
-fn tap(text: &str) -> Counts {
-    let mut counts = Counts::default();
-    for line in text.lines() {
-        match line {
-            _ if line.starts_with("ok ") && line.contains("# skip") => counts.skipped += 1,
-            _ if line.starts_with("ok ") => counts.passed += 1,
-            _ if line.starts_with("not ok ") => counts.failed += 1,
-            _ => {}
-        }
-    }
-    counts
-}
-
 /// Puts the suite's line of the table in place of its last one.
 fn record(name: &str, counts: Counts) -> anyhow::Result<()> {
     let path = repository().join(PAGE);
@@ -173,7 +147,6 @@ mod tests {
         assert_eq!(pytest("x\n== 1 failed, 20 passed, 3 skipped in 0.12s ==\n"), counts(20, 1, 3));
         assert_eq!(pytest("2 passed in 1.00s"), counts(2, 0, 0));
         assert_eq!(pytest("no tests ran in 0.01s"), counts(0, 0, 0));
-        assert_eq!(tap("1..3\nok 1 a\nnot ok 2 b\nok 3 c # skip d\n# e\n"), counts(1, 1, 1));
     }
 
     #[test]
