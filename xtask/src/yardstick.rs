@@ -38,14 +38,12 @@ struct Suite {
 }
 
 /// Each suite that can be run. A peer whose command line creel does not speak yet is not among them.
-const SUITES: [Suite; 1] = [
-    Suite {
-        name: "dumb-init",
-        stand_ins: &[("dumb-init", "init")],
-        command: &["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
-        count: pytest,
-    },
-];
+const SUITES: [Suite; 1] = [Suite {
+    name: "dumb-init",
+    stand_ins: &[("dumb-init", "init")],
+    command: &["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
+    count: pytest,
+}];
 
 /// How many tests ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
