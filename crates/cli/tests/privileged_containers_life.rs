@@ -180,6 +180,49 @@ fn privileged_a_killed_run_is_put_away() {
     killed(Who::Root);
 }
 
+/// Its `creel run` was killed, and its process still writes: it is ended before its files are used
+/// again, or removed.
+fn lost(who: Who) {
+    const WRITES: &str = "test -e /tmp/again && exit 3; mkdir -p /tmp; touch /tmp/again; echo ready; \
+        while :; do echo x >> /tmp/log; sleep 0.02; done";
+    let world = World::new(who);
+    world.runs(&["run", "--name", "base", "box", "sh", "-c", "mkdir -p /tmp; chmod 1777 /tmp"]);
+    world.runs(&["commit", "base", "open"]);
+    world.runs(&["rm", "base"]);
+    for user in ["0", "7"] {
+        let begin = || {
+            let run = ["run", "--name", "one", "-u", user, "open", "sh", "-c", WRITES];
+            let running = world.background(&run);
+            let pid = process(&world, world.runs(&["ps", "-q"]).trim());
+            running.signal("KILL");
+            until("creel ends", || world.runs(&["ps"]).contains("lost, but process"));
+            assert!(is_alive(pid));
+            (running, pid)
+        };
+        let (running, pid) = begin();
+        world.refuses(&["commit", "one", "new"], &["still runs", "creel doctor --fix"]);
+        assert_eq!(world.result(&["start", "one"]).0, 3);
+        assert!(!is_alive(pid), "{who:?} {user}");
+        drop(running);
+        world.runs(&["rm", "one"]);
+        let (running, pid) = begin();
+        assert_eq!(world.runs(&["rm", "one"]), "one\n");
+        assert!(!is_alive(pid), "{who:?} {user}");
+        drop(running);
+    }
+    world.is_clean();
+}
+
+#[test]
+fn privileged_a_lost_process_ends_before_its_files_are_touched() {
+    lost(Who::Root);
+}
+
+#[test]
+fn privileged_a_lost_process_of_a_user_ends_before_its_files_are_touched() {
+    lost(Who::User);
+}
+
 /// Killed at any point of its start, a run leaves nothing that the next command does not remove.
 #[test]
 fn privileged_a_run_killed_while_it_starts_leaves_nothing() {

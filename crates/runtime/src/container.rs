@@ -244,6 +244,12 @@ impl Container {
         Ok(self.cgroup.as_ref().ok_or(ContainerError::NoCgroup)?.freeze(frozen)?)
     }
 
+    /// The first process's pidfd, which becomes readable when it ends.
+    #[must_use]
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
     /// Kills all processes: with the first one go all others of its process namespace; without such
     /// a namespace, those of the control group are killed.
     ///

@@ -47,7 +47,8 @@ fn describe_container(container: &Container, state: State) -> Value {
     let (pid, exit_code, started, ended) = match state {
         State::Running(process) => (Some(process.pid), None, Some(process.started), None),
         State::Exited(exit) => (None, Some(exit.code), Some(exit.started), Some(exit.ended)),
-        State::Created | State::Busy | State::Lost => (None, None, None, None),
+        State::Lost(process) => (process.map(|process| process.pid), None, None, None),
+        State::Created | State::Busy => (None, None, None, None),
     };
     let image = match &record.root {
         Root::Image(image) => Some(image.id.to_string()),

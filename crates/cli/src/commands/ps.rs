@@ -71,7 +71,8 @@ fn row(container: &Container, state: State) -> Row {
     let (pid, exit_code, since) = match state {
         State::Running(process) => (Some(process.pid), None, Some(process.started)),
         State::Exited(exit) => (None, Some(exit.code), Some(exit.ended)),
-        State::Created | State::Busy | State::Lost => (None, None, None),
+        State::Lost(process) => (process.map(|process| process.pid), None, None),
+        State::Created | State::Busy => (None, None, None),
     };
     Row {
         id: record.id.to_string(),
@@ -107,6 +108,10 @@ fn status(row: &Row, now: Timestamp) -> String {
     match (row.state, row.exit_code, since) {
         ("running", _, Some(since)) => format!("running for {since}"),
         (_, Some(code), Some(since)) => format!("exited with {code}, {since} ago"),
+        ("lost", _, _) => match row.pid {
+            Some(pid) => format!("lost, but process {pid} runs"),
+            None => "lost".to_owned(),
+        },
         (state, _, _) => state.to_owned(),
     }
 }

@@ -234,15 +234,23 @@ impl Catalog {
     /// [`ContainerError::Lock`], [`ContainerError::Damaged`].
     pub fn state(&self, container: &Container) -> Result<State, ContainerError> {
         let held = lock::holder(&container.dir, LOCK)? != Holder::None;
-        let process = self.process(container)?;
-        if held {
-            let running = process.filter(Process::is_alive);
-            return Ok(running.map_or(State::Busy, State::Running));
+        if let Some(process) = self.process(container)? {
+            let alive = Some(process).filter(Process::is_alive);
+            return Ok(match alive {
+                Some(process) if held => State::Running(process),
+                None if held => State::Busy,
+                alive => State::Lost(alive),
+            });
         }
-        if process.is_some() {
-            return Ok(State::Lost);
+        if held {
+            return Ok(State::Busy);
         }
         Ok(read::<Exit>(&container.dir, EXIT)?.map_or(State::Created, State::Exited))
+    }
+
+    /// Tells whether a container has run-time files: of a run that was begun and not ended.
+    pub(super) fn has_run(&self, owned: &Owned) -> Result<bool, ContainerError> {
+        Ok(self.run.exists(owned.record().id.to_string())?)
     }
 
     /// What was written down of a container's process.

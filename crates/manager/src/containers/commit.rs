@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use super::catalog::Container;
 use super::changes;
 use super::changes_error::ChangesError;
-use super::record::{Record, Root};
+use super::error::ContainerError;
+use super::record::{Record, Root, State};
 use crate::Engine;
 use crate::counter::Counter;
 use crate::images::Image;
@@ -38,7 +39,12 @@ impl Engine {
         what: &Commit,
         name: Option<&Reference>,
     ) -> Result<Image, ChangesError> {
-        let owned = self.containers()?.own(container)?;
+        let catalog = self.containers()?;
+        if let State::Lost(Some(process)) = catalog.state(&container)? {
+            let (name, pid) = (container.record.name, process.pid);
+            return Err(ContainerError::Orphaned { name, pid }.into());
+        }
+        let owned = catalog.own(container)?;
         let record = owned.record();
         let Root::Image(root) = &record.root else {
             return Err(ChangesError::NoImage { name: record.name.clone() });

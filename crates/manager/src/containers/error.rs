@@ -77,6 +77,22 @@ pub enum ContainerError {
         /// Its name.
         name: String,
     },
+    /// A container's process runs, but nobody waits for it.
+    #[error("process {pid} of container `{name}` still runs, although its creel was killed")]
+    Orphaned {
+        /// The container's name.
+        name: String,
+        /// The process.
+        pid: i32,
+    },
+    /// A killed process of a container does not end.
+    #[error("process {pid} of container `{name}` does not end")]
+    Lingers {
+        /// The container's name.
+        name: String,
+        /// The process.
+        pid: i32,
+    },
     /// A container is not running.
     #[error("container `{name}` is not running: it is {state}")]
     NotRunning {
@@ -116,6 +132,10 @@ impl Hint for ContainerError {
             }
             Self::Running { name } => {
                 Some(format!("end it and remove it with `creel rm -f {name}`"))
+            }
+            Self::Orphaned { .. } => Some("end it with `creel doctor --fix`".into()),
+            Self::Lingers { pid, .. } => {
+                Some(format!("see what it waits for, and try again then: `cat /proc/{pid}/wchan`"))
             }
             Self::NotRunning { name, .. } => Some(format!("start it with `creel start {name}`")),
             _ => None,

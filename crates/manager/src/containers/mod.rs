@@ -9,6 +9,7 @@ mod changes;
 mod changes_error;
 mod commit;
 mod devices;
+mod ending;
 mod error;
 mod etc;
 mod exec;

@@ -116,7 +116,7 @@ impl Engine {
     /// [`ContainerError::Running`] if it runs.
     pub fn prepare_again(&self, container: Container) -> Result<Prepared<'_>, RunError> {
         let catalog = self.containers()?;
-        let owned = catalog.own(container)?;
+        let owned = self.own_at_rest(&catalog, container)?;
         let ids = users::ids(owned.record());
         let lowers = self.lowers(&owned.record().root, ids.as_ref())?;
         Ok(Prepared { engine: self, catalog, owned, lowers, own_file: None })

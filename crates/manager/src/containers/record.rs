@@ -1,14 +1,17 @@
 //! What is written down of a container, and how it stands.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::host::HostRoot;
 use super::users::Person;
 use creel_base::digest::{Digest, ObjectId};
 use creel_base::id::Id;
-use creel_runtime::container::Identity;
+use creel_runtime::container::{Container as Opened, ContainerError, Identity};
 use creel_runtime::spec::Spec;
+use creel_spawn::Namespace;
 use jiff::Timestamp;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 /// The form of `container.json`.
@@ -124,10 +127,30 @@ impl Process {
         Identity { pid: self.pid, start_time: self.start_time }
     }
 
-    /// Tells whether it is still there.
-    pub(super) fn is_alive(&self) -> bool {
-        Identity::of(self.pid).is_ok_and(|found| found == self.identity())
+    /// Opens it; `None` where there is no such process any more.
+    pub(super) fn open(&self) -> Result<Option<Opened>, ContainerError> {
+        // With its first process go all others of its process namespace.
+        match Opened::open(self.identity(), vec![Namespace::Pid], false, None) {
+            Err(ContainerError::NotRunning) => Ok(None),
+            opened => opened.map(Some),
+        }
     }
+
+    /// Tells whether it still runs: one that nobody has waited for yet does not.
+    pub(super) fn is_alive(&self) -> bool {
+        let opened = self.open().ok().flatten();
+        opened.is_some_and(|process| !ends_within(&process, Duration::ZERO).unwrap_or(false))
+    }
+}
+
+/// Tells whether a process ends within a time, or has ended: also one that nobody has waited for yet,
+/// but none of which a thread still runs (`pidfd_poll` in kernel/fork.c).
+pub(super) fn ends_within(process: &Opened, time: Duration) -> Result<bool, ContainerError> {
+    let pidfd = process.pidfd();
+    let mut ready = [PollFd::new(&pidfd, PollFlags::IN)];
+    let time = Timespec::try_from(time).ok();
+    let ended = rustix::io::retry_on_intr(|| poll(&mut ready, time.as_ref()));
+    ended.map(|ended| ended > 0).map_err(|errno| ContainerError::Wait(errno.into()))
 }
 
 /// How a container stands.
@@ -141,8 +164,9 @@ pub enum State {
     Busy,
     /// Its process has ended.
     Exited(Exit),
-    /// Whoever ran it was killed, so that nobody knows the exit code.
-    Lost,
+    /// Whoever ran it was killed, so that nobody will know the exit code. Its process, if it still
+    /// runs.
+    Lost(Option<Process>),
 }
 
 impl State {
@@ -153,13 +177,13 @@ impl State {
             Self::Running(_) => "running",
             Self::Busy => "busy",
             Self::Exited(_) => "exited",
-            Self::Lost => "lost",
+            Self::Lost(_) => "lost",
         }
     }
 
     /// Tells whether its files are in use.
     pub const fn is_active(&self) -> bool {
-        matches!(self, Self::Running(_) | Self::Busy)
+        matches!(self, Self::Running(_) | Self::Busy | Self::Lost(Some(_)))
     }
 }
 

@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use creel_runtime::container;
-use creel_spawn::Namespace;
-
 use jiff::Timestamp;
 
 use super::catalog::{Catalog, Container, Owned};
 use super::cgroups;
+use super::ending;
 use super::error::ContainerError;
 use super::left::Left;
 use super::record::{Exit, State};
@@ -58,8 +56,26 @@ impl Engine {
         Ok(name)
     }
 
-    /// Removes a container's group and files.
+    /// Takes a container that does not run. What a killed run has left of it is put away first: no
+    /// process of it is in the way then, and none changes its files.
+    ///
+    /// # Errors
+    /// [`ContainerError::Running`] if it runs, and [`RunError`] if its process cannot be ended.
+    pub(super) fn own_at_rest(
+        &self,
+        catalog: &Catalog,
+        container: Container,
+    ) -> Result<Owned, RunError> {
+        let owned = catalog.own(container)?;
+        if catalog.has_run(&owned)? {
+            end_run(catalog, &owned)?;
+        }
+        Ok(owned)
+    }
+
+    /// Removes a container's group and files. A process that a killed run has left is ended before.
     fn put_away(&self, catalog: &Catalog, owned: Owned) -> Result<(), RunError> {
+        ending::end(catalog, &owned.container)?;
         if let Some(cgroup) = cgroups::existing(owned.record(), catalog.group(&owned.container)?) {
             cgroup.remove()?;
         }
@@ -111,19 +127,23 @@ impl Engine {
     }
 
     fn put_away_crashed(&self, catalog: &Catalog, owned: Owned) -> Result<(), RunError> {
-        let process = catalog.process(&owned.container)?;
-        kill_process(catalog, &owned.container)?;
         if owned.record().policy.remove {
             return self.put_away(catalog, owned);
         }
-        if let Some(cgroup) = cgroups::existing(owned.record(), catalog.group(&owned.container)?) {
-            cgroup.remove()?;
-        }
-        let Some(process) = process else { return Ok(catalog.forget_run(&owned)?) };
-        let exit = Exit { code: KILLED, started: process.started, ended: Timestamp::now() };
-        catalog.end(&owned, &exit)?;
-        Ok(())
+        end_run(catalog, &owned)
     }
+}
+
+/// Ends what a killed run has left of a container that stays.
+fn end_run(catalog: &Catalog, owned: &Owned) -> Result<(), RunError> {
+    let process = catalog.process(&owned.container)?;
+    ending::end(catalog, &owned.container)?;
+    if let Some(cgroup) = cgroups::existing(owned.record(), catalog.group(&owned.container)?) {
+        cgroup.remove()?;
+    }
+    let Some(process) = process else { return Ok(catalog.forget_run(owned)?) };
+    let exit = Exit { code: KILLED, started: process.started, ended: Timestamp::now() };
+    Ok(catalog.end(owned, &exit)?)
 }
 
 /// Kills a container if it runs.
@@ -138,17 +158,8 @@ fn kill(catalog: &Catalog, container: &Container) -> Result<(), RunError> {
             State::Busy => {
                 return Err(ContainerError::Running { name: container.record.name.clone() }.into());
             }
-            _ => return kill_process(catalog, container),
+            _ => return ending::kill(catalog, container),
         }
-    }
-}
-
-fn kill_process(catalog: &Catalog, container: &Container) -> Result<(), RunError> {
-    let Some(process) = catalog.process(container)? else { return Ok(()) };
-    let opened = container::Container::open(process.identity(), vec![Namespace::Pid], false, None);
-    match opened.and_then(|container| container.kill()) {
-        Ok(()) | Err(container::ContainerError::NotRunning) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }
 

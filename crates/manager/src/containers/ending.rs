@@ -1,0 +1,79 @@
+//! Ending the processes of containers that nobody waits for.
+
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use creel_runtime::container::{Container as Opened, ContainerError as ProcessError};
+
+use super::catalog::{Catalog, Container};
+use super::error::ContainerError;
+use super::record::{Process, ends_within};
+use super::run_error::RunError;
+
+/// How long a killed process may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Kills the process of a container, if it has one, and with it all others of its process namespace.
+pub(super) fn kill(catalog: &Catalog, container: &Container) -> Result<(), RunError> {
+    let Some(process) = catalog.process(container)? else { return Ok(()) };
+    match process.open()? {
+        Some(opened) => kill_opened(process, &opened),
+        None => Ok(()),
+    }
+}
+
+/// Kills the process of a container, if one was left, and waits until it has gone: it must not write
+/// to files that are being removed, or used again.
+pub(super) fn end(catalog: &Catalog, container: &Container) -> Result<(), RunError> {
+    let Some(process) = catalog.process(container)? else { return Ok(()) };
+    let Some(opened) = process.open()? else { return Ok(()) };
+    kill_opened(process, &opened)?;
+    if ends_within(&opened, PATIENCE)? {
+        return Ok(());
+    }
+    let (name, pid) = (container.record.name.clone(), process.pid);
+    Err(ContainerError::Lingers { name, pid }.into())
+}
+
+fn kill_opened(process: Process, opened: &Opened) -> Result<(), RunError> {
+    match opened.kill() {
+        Ok(()) | Err(ProcessError::NotRunning) => Ok(()),
+        Err(ProcessError::Signal { source, .. })
+            if source.kind() == io::ErrorKind::PermissionDenied && kill_as_itself(process) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Kills a process as the user that it runs as. The root of one user namespace has no rights over
+/// those of another one beside it, although a person has made both and the ids are the same ones
+/// (`kill_ok_by_cred` in kernel/signal.c).
+fn kill_as_itself(process: Process) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid));
+    let Some(user) = status.ok().as_deref().and_then(user) else { return false };
+    let mut kill = Command::new("kill");
+    kill.args(["-9", &process.pid.to_string()]).uid(user).current_dir("/");
+    kill.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    kill.status().is_ok_and(|status| status.success())
+}
+
+/// The real user id of a process (`proc_pid_status(5)`).
+fn user(status: &str) -> Option<u32> {
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    ids.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_whose_a_process_is() {
+        assert_eq!(user("Name:\tsh\nUid:\t7\t8\t9\t10\nGid:\t1\t1\t1\t1\n"), Some(7));
+        assert_eq!(user("Name:\tUid: 7\n"), None);
+    }
+}
