@@ -109,11 +109,25 @@ impl<'a> Comparison<'a> {
         // Linux gives symbolic links no mode.
         let mode = matches!(expected.kind, Kind::Symlink { .. }) || meta.mode == found.mode;
         let owned = self.owners == Owners::Caller || (meta.uid, meta.gid) == (found.uid, found.gid);
-        let times = (meta.mtime_s, meta.mtime_ns) == (found.mtime_s, found.mtime_ns);
+        let times = same_time((meta.mtime_s, meta.mtime_ns), (found.mtime_s, found.mtime_ns));
         let portable = |xattr: &&Xattr| is_portable(&xattr.name, &expected.kind);
         let xattrs = meta.xattrs.iter().filter(portable).eq(found.xattrs.iter().filter(portable));
         !expected.kind.has_meta() || mode && owned && times && xattrs
     }
+}
+
+/// Ends of what file systems hold of time, in seconds since 1970: ext4, XFS and others before 1901
+/// and after 2038, ext4 with large inodes after 2446, XFS with `bigtime` after 2486
+/// (`s_time_min` and `s_time_max` in `fs/ext4/super.c` and `fs/xfs/xfs_super.c`, Linux 6.18).
+const EARLIEST: [i64; 1] = [-(1 << 31)];
+const LATEST: [i64; 3] = [(1 << 31) - 1, (1 << 34) - 1 - (1 << 31), 16_299_260_424];
+
+/// Tells whether a file that was given a time has it, as far as its file system can hold it: the
+/// kernel gives it the nearest whole second else (`timestamp_truncate` in `fs/inode.c`).
+fn same_time(given: (i64, u32), found: (i64, u32)) -> bool {
+    let early = given.0 <= found.0 && EARLIEST.contains(&found.0);
+    let late = given.0 >= found.0 && LATEST.contains(&found.0);
+    given == found || found.1 == 0 && (early || late)
 }
 
 /// Tells whether two inodes are the same but for their metadata. Whether a directory was implied
@@ -122,5 +136,22 @@ fn same_kind(expected: &Kind, found: &Kind) -> bool {
     match (expected, found) {
         (Kind::Directory { opaque, .. }, Kind::Directory { opaque: other, .. }) => opaque == other,
         _ => expected == found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_time;
+
+    #[test]
+    fn a_time_out_of_range_may_have_become_the_nearest() {
+        for (given, found) in [(-12_345_678_901, -(1 << 31)), (99_999_999_999, 15_032_385_535)] {
+            assert!(same_time((given, 5), (given, 5)));
+            assert!(same_time((given, 5), (found, 0)));
+            assert!(!same_time((given, 5), (found, 5)) && !same_time((given, 5), (found + 1, 0)));
+            assert!(!same_time((found, 0), (given, 0)));
+        }
+        assert!(same_time((4_000_000_000, 0), ((1 << 31) - 1, 0)));
+        assert!(!same_time((1_600_000_000, 1), (1_600_000_000, 0)));
     }
 }
