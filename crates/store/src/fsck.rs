@@ -12,7 +12,7 @@ use crate::gc::objects_of;
 use crate::image;
 use crate::lock::{self, Kind, Wait};
 use crate::pack::PackId;
-use crate::recipe::digest_name;
+use crate::recipe::{Recipe, digest_name};
 use crate::store::{LEASE, Store};
 use crate::tape::SUFFIX;
 
@@ -58,7 +58,7 @@ pub enum Problem {
     Blob(Digest),
     /// A recipe is damaged, or names a tree that is not here: of the layer with this diff id.
     Recipe(Digest),
-    /// The tape is damaged by which the archive of the layer with this diff id is made again.
+    /// The tape is damaged or missing by which the archive of the layer with this diff id is made again.
     Tape(Digest),
     /// A reference is damaged, or names what is neither a blob nor a tree nor a layer here.
     Reference(Vec<u8>),
@@ -221,7 +221,9 @@ impl Store {
             // One that has gone since has no tree either.
             let tree =
                 recipe.and_then(|recipe| recipe.map(|it| self.listing(&it.tree)).transpose());
-            if unless_damaged(tree)?.is_none() {
+            if unless_damaged(tree)?.is_some() {
+                self.check_for_tape(&diff_id, problems)?;
+            } else {
                 problems.push(Problem::Recipe(diff_id));
                 if mode == Mode::Repair {
                     self.recipes.remove(OsStr::from_bytes(&name))?;
@@ -237,10 +239,30 @@ impl Store {
         if unless_damaged(self.check_tape(&diff_id))?.is_none() {
             problems.push(Problem::Tape(diff_id));
             if mode == Mode::Repair {
+                self.note_tape(&diff_id)?;
                 self.recipes.remove(format!("{}{SUFFIX}", digest_name(&diff_id)))?;
             }
         }
         Ok(())
+    }
+
+    /// Finds a layer that lacks the tape it came with; a damaged one is found by its own name.
+    fn check_for_tape(&self, diff_id: &Digest, problems: &mut Vec<Problem>) -> Result<()> {
+        let taped = self.recipe(diff_id)?.is_some_and(|recipe| recipe.taped);
+        if taped && matches!(unless_damaged(self.open_tape(diff_id))?, Some(None)) {
+            problems.push(Problem::Tape(*diff_id));
+        }
+        Ok(())
+    }
+
+    /// Notes that a layer has a tape, before it is dropped: it would be missed no more.
+    fn note_tape(&self, diff_id: &Digest) -> Result<()> {
+        match unless_damaged(self.recipe(diff_id))?.flatten() {
+            Some(recipe) if !recipe.taped => {
+                self.write_recipe(diff_id, &Recipe { taped: true, ..recipe })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_references(&self, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {

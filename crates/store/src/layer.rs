@@ -86,7 +86,7 @@ impl LayerWriter<'_> {
         let diff_id =
             diff_id.ok_or(StoreError::OutOfOrder { reason: "no one hashed the layer" })?;
         let tree = sink.finish(transaction, &tree, &diff_id)?;
-        transaction.record_layer(&diff_id, tree, compressed)?;
+        transaction.record(&diff_id, tree, compressed, true)?;
         Ok(Layer { diff_id, tree })
     }
 }
@@ -114,6 +114,16 @@ impl Transaction<'_> {
         tree: ObjectId,
         compressed: &[Digest],
     ) -> Result<()> {
+        self.record(diff_id, tree, compressed, false)
+    }
+
+    fn record(
+        &self,
+        diff_id: &Digest,
+        tree: ObjectId,
+        compressed: &[Digest],
+        taped: bool,
+    ) -> Result<()> {
         // A damaged recipe is replaced.
         let known = self.store().recipe(diff_id).ok().flatten();
         let mut all = known.as_ref().map(|known| known.compressed.clone()).unwrap_or_default();
@@ -122,7 +132,8 @@ impl Transaction<'_> {
                 all.push(*digest);
             }
         }
-        let recipe = Recipe { tree, compressed: all, verified: true };
+        let taped = taped || known.as_ref().is_some_and(|known| known.taped);
+        let recipe = Recipe { tree, compressed: all, verified: true, taped };
         if known.as_ref() == Some(&recipe) { Ok(()) } else { self.put_recipe(diff_id, &recipe) }
     }
 }

@@ -64,7 +64,7 @@ impl Transaction<'_> {
                 None => self.resolve(&mut lower, number, diff_id)?,
             };
             if number > 0 && known != Some(tree) {
-                let recipe = Recipe { tree, compressed: Vec::new(), verified: true };
+                let recipe = Recipe { tree, compressed: Vec::new(), verified: true, taped: false };
                 self.put_recipe(chain_id, &recipe)?;
             }
             stack.push(tree);

@@ -272,7 +272,8 @@ fn recipes_keep_their_trees_and_go_with_their_layers() {
     let store = create(&dir);
     let tree = write(&store, b"tree", &contents(1)).unwrap();
     let diff_id = Digest::sha256(b"layer");
-    let recipe = Recipe { tree, compressed: vec![Digest::sha256(b"gz")], verified: true };
+    let compressed = vec![Digest::sha256(b"gz")];
+    let recipe = Recipe { tree, compressed, verified: true, taped: false };
     let transaction = store.begin().unwrap();
     transaction.put_recipe(&diff_id, &recipe).unwrap();
     transaction.put_blob(&Digest::sha256(b"{}"), b"{}").unwrap();
@@ -360,7 +361,7 @@ fn a_recipe_without_its_tree_is_named_and_dropped() {
     let tree = write(&store, b"x", &contents(1)).unwrap();
     let (good, bad) = (Digest::sha256(b"good"), Digest::sha256(b"bad"));
     let transaction = store.begin().unwrap();
-    let recipe = Recipe { tree, compressed: Vec::new(), verified: true };
+    let recipe = Recipe { tree, compressed: Vec::new(), verified: true, taped: false };
     transaction.put_recipe(&good, &recipe).unwrap();
     transaction.put_recipe(&bad, &recipe).unwrap();
     transaction.commit(&[(b"layer", good)]).unwrap();

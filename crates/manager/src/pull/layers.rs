@@ -160,7 +160,11 @@ impl Layers<'_> {
     fn is_known(&self, diff_id: &Digest) -> bool {
         // A recipe that is damaged, or whose tree is, is as good as none: the layer comes anew.
         let recipe = self.store.recipe(diff_id).ok().flatten();
-        recipe.is_some_and(|recipe| recipe.verified && self.store.listing(&recipe.tree).is_ok())
+        recipe.is_some_and(|recipe| {
+            recipe.verified
+                && self.store.listing(&recipe.tree).is_ok()
+                && (!recipe.taped || self.store.has_tape(diff_id))
+        })
     }
 }
 

@@ -125,7 +125,7 @@ impl<'a> Hit<'a> {
                 ("layer", layer.to_string(), words, self.with_layer(layer))
             }
             Problem::Tape(layer) => {
-                let words = "cannot be written out again: its tape is damaged";
+                let words = "cannot be written out again: its tape is damaged or missing";
                 ("layer", layer.to_string(), words, self.with_layer(layer))
             }
             Problem::Reference(name) => {

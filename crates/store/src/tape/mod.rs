@@ -30,7 +30,7 @@ const TRAILER: usize = 24;
 const ENTRY: usize = 56;
 
 /// A tape, open.
-struct Tape {
+pub(crate) struct Tape {
     file: File,
     path: PathBuf,
     /// Length of the compressed records, which come right after [`MAGIC`].
@@ -53,8 +53,13 @@ fn tape_name(diff_id: &Digest) -> String {
 }
 
 impl Store {
+    /// Tells whether the tape of a layer is there. What is in it is for [`Store::check`].
+    pub fn has_tape(&self, diff_id: &Digest) -> bool {
+        matches!(self.open_tape(diff_id), Ok(Some(_)))
+    }
+
     /// Opens the tape of a layer, in this store or an alternate; `None` when there is none.
-    fn open_tape(&self, diff_id: &Digest) -> Result<Option<Tape>> {
+    pub(crate) fn open_tape(&self, diff_id: &Digest) -> Result<Option<Tape>> {
         let name = tape_name(diff_id);
         match self.recipes.open_file(&name)? {
             Some(file) => Tape::open(file, self.recipes.path_of(name)).map(Some),

@@ -103,8 +103,30 @@ fn damage_to_a_tape_is_named_and_repaired() {
     }
     std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
     assert_eq!(store.check(Mode::Repair).unwrap(), [Problem::Tape(layer.diff_id)]);
-    assert_eq!(store.check(Mode::Check).unwrap(), []);
+    // It is still missing, until the layer comes anew.
+    assert_eq!(store.check(Mode::Check).unwrap(), [Problem::Tape(layer.diff_id)]);
+    assert!(!store.has_tape(&layer.diff_id));
     assert!(matches!(export(&store, &layer.diff_id), Err(StoreError::NoTape { .. })));
     ingest(&store, &odd()).unwrap();
+    assert_eq!(store.check(Mode::Check).unwrap(), []);
     assert!(export(&store, &layer.diff_id).unwrap() == odd());
+}
+
+#[test]
+fn a_tape_is_missed_also_where_an_earlier_program_did_not_note_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let [store, _] = stores(&dir);
+    let layer = ingest(&store, &odd()).unwrap();
+    let recipe = store.recipe(&layer.diff_id).unwrap().unwrap();
+    assert!(recipe.taped);
+    store.write_recipe(&layer.diff_id, &Recipe { taped: false, ..recipe.clone() }).unwrap();
+    let name = format!("sha256-{}{SUFFIX}", layer.diff_id.hex());
+    let path = store.path().join("recipes").join(name);
+    std::fs::write(&path, b"short").unwrap();
+    assert_eq!(store.check(Mode::Repair).unwrap(), [Problem::Tape(layer.diff_id)]);
+    assert_eq!(store.recipe(&layer.diff_id).unwrap(), Some(recipe));
+    assert_eq!(store.check(Mode::Check).unwrap(), [Problem::Tape(layer.diff_id)]);
+    ingest(&store, &odd()).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(store.check(Mode::Check).unwrap(), [Problem::Tape(layer.diff_id)]);
 }
