@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use creel_base::hint::Hint;
+use creel_base::printable::{printable, printable_lines};
 use creel_manager::containers::RunError;
 
 /// creel itself failed; 126, 127 and 128+n are the container's (as in Docker and Podman).
@@ -39,8 +40,14 @@ impl Failure {
     /// Prints what clap has to say: help and versions on standard output, refusals on standard error.
     pub(crate) fn usage(refused: &clap::Error) -> ExitCode {
         // A reader that has gone away is no failure of ours.
-        let _ = refused.print();
-        if refused.use_stderr() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS }
+        if !refused.use_stderr() {
+            let _ = refused.print();
+            return ExitCode::SUCCESS;
+        }
+        // Arguments are quoted in it.
+        let words = refused.render().to_string();
+        let _ = io::stderr().lock().write_all(printable_lines(&words).as_bytes());
+        ExitCode::from(FAILED)
     }
 
     /// What the arguments ask for cannot be, in words.
@@ -56,9 +63,9 @@ impl Failure {
 
     /// Prints what is lost for a reason that ends nothing.
     pub(crate) fn note(words: &str, reason: &impl Hint) {
-        let mut text = format!("note: {words}: {reason}\n");
+        let mut text = format!("note: {}\n", printable(&format!("{words}: {reason}")));
         if let Some(hint) = reason.hint() {
-            text.push_str(&format!("hint: {hint}\n"));
+            text.push_str(&format!("hint: {}\n", printable(&hint)));
         }
         // Nobody is left to tell when this fails.
         let _ = io::stderr().lock().write_all(text.as_bytes());
@@ -113,10 +120,11 @@ impl Failure {
         ExitCode::from(self.code)
     }
 
+    /// The lines to print. Each part quotes what others have written, and so is escaped.
     fn words(&self) -> String {
-        let mut words = format!("error: {}\n", self.chain.join(": "));
+        let mut words = format!("error: {}\n", printable(&self.chain.join(": ")));
         if let Some(hint) = &self.hint {
-            words.push_str(&format!("\nhint: {hint}\n"));
+            words.push_str(&format!("\nhint: {}\n", printable(hint)));
         }
         words
     }
@@ -144,6 +152,17 @@ mod tests {
         fn hint(&self) -> Option<String> {
             Some("run `creel doctor`".into())
         }
+    }
+
+    #[test]
+    fn what_others_have_written_neither_acts_nor_makes_lines() {
+        let chain = vec!["cannot pull `\x1b[31mx`".into(), "said\nhint: run `rm`\u{202e}".into()];
+        let failure = Failure { chain, hint: Some("write `\u{9b}2J`".into()), code: FAILED };
+        assert_eq!(
+            failure.words(),
+            "error: cannot pull `\\x1b[31mx`: said\\nhint: run `rm`\\u{202e}\n\n\
+             hint: write `\\u{9b}2J`\n"
+        );
     }
 
     #[test]

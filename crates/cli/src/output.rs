@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use clap::ValueEnum;
+use creel_base::printable::printable;
 
 use crate::failure::Failure;
 
@@ -39,7 +40,7 @@ pub(crate) fn name(out: &mut Vec<u8>, name: &[u8], raw: bool) {
 /// Says something that is no data on standard error.
 pub(crate) fn note(words: &str) {
     // Nobody is left to tell when this fails.
-    let _ = writeln!(io::stderr().lock(), "note: {words}");
+    let _ = writeln!(io::stderr().lock(), "note: {}", printable(words));
 }
 
 /// Writes a value as indented JSON and a line end.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use creel_base::digest::Digest;
 use creel_base::id::SHORT;
+use creel_base::printable::printable;
 use creel_base::size::ByteSize;
 use creel_manager::progress::{Event, Progress, Transfer};
 
@@ -38,6 +39,7 @@ impl Show {
 
     /// Says a line.
     pub(crate) fn say(&self, line: &str) {
+        let line = &printable(line);
         match &self.form {
             Form::Quiet => {}
             Form::Lines => write_line(line),

@@ -1,5 +1,7 @@
 //! Columns for people: left-aligned, as wide as what is in them, no lines.
 
+use creel_base::printable::printable;
+
 /// Between two columns.
 const GAP: &str = "  ";
 
@@ -19,7 +21,7 @@ impl Table {
     /// Adds a row.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(N, self.columns, "a row has as many cells as the header");
-        self.rows.push(cells.map(|cell| printable(&cell)).to_vec());
+        self.rows.push(cells.map(|cell| printable(&cell).into_owned()).to_vec());
     }
 
     /// Returns the lines.
@@ -40,21 +42,6 @@ impl Table {
     }
 }
 
-/// What an image or a file is called may hold escape sequences; a terminal must not obey them.
-pub(crate) fn printable(text: &str) -> String {
-    let safe = |c: char| !c.is_control();
-    if text.chars().all(safe) {
-        return text.to_owned();
-    }
-    text.chars()
-        .flat_map(|c| {
-            if safe(c) { c.to_string() } else { c.escape_default().to_string() }
-                .chars()
-                .collect::<Vec<_>>()
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,7 +51,7 @@ mod tests {
         let mut table = Table::new(["NAME", "SIZE"]);
         table.row(["a".into(), "1".into()]);
         table.row(["long\x1b[2Jname".into(), String::new()]);
-        let expected = "NAME               SIZE\na                  1\nlong\\u{1b}[2Jname\n";
+        let expected = "NAME             SIZE\na                1\nlong\\x1b[2Jname\n";
         assert_eq!(table.render(), expected);
     }
 }

@@ -22,13 +22,14 @@ pub enum RegistriesError {
         source: std::io::Error,
     },
     /// A file is not valid.
-    #[error("cannot understand `{path}`", path = .path.display())]
+    #[error("cannot understand line {line} of `{path}`: {reason}", path = .path.display())]
     Parse {
         /// The file.
         path: PathBuf,
-        /// The reason.
-        #[source]
-        source: Box<toml::de::Error>,
+        /// Which line, from 1 on.
+        line: usize,
+        /// What the parser says; of its error, which draws the line too, it is what fits into one.
+        reason: String,
     },
     /// The registry is blocked.
     #[error("registry `{prefix}` is blocked by `registries.conf`")]
@@ -248,9 +249,10 @@ fn source(name: &str, insecure: bool) -> Source {
 fn read(path: &Path) -> Result<Registries, RegistriesError> {
     let text = fs::read_to_string(path)
         .map_err(|source| RegistriesError::Read { path: path.to_owned(), source })?;
-    toml::from_str(&text).map_err(|source| RegistriesError::Parse {
-        path: path.to_owned(),
-        source: Box::new(source),
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count().saturating_add(1);
+        RegistriesError::Parse { path: path.to_owned(), line, reason: error.message().to_owned() }
     })
 }
 

@@ -1,5 +1,6 @@
 //! Names, which are bytes, as text.
 
+use creel_base::printable::{acts, push_escaped};
 use serde::Serialize;
 
 /// A path for programs: text, and where it is none the bytes as well.
@@ -32,13 +33,7 @@ pub fn text(name: &[u8]) -> String {
         for c in chunk.valid().chars() {
             match c {
                 '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\t' => out.push_str("\\t"),
-                '\r' => out.push_str("\\r"),
-                c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-                c if c.is_control() || is_invisible(c) => {
-                    out.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
-                }
+                c if acts(c) => push_escaped(&mut out, c),
                 c => out.push(c),
             }
         }
@@ -47,12 +42,6 @@ pub fn text(name: &[u8]) -> String {
         }
     }
     out
-}
-
-/// Characters that change how others look: line separators, directions, joiners, the byte order
-/// mark (Unicode 16, general categories Zl, Zp and Cf in the blocks that terminals act on).
-const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

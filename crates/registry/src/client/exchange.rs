@@ -4,6 +4,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read};
 use std::time::Duration;
 
+use creel_base::printable::acts;
+
 use super::Repository;
 use crate::auth::{self, Demand};
 use crate::credentials::Credential;
@@ -372,7 +374,7 @@ fn message(response: &mut Response) -> String {
     let text = |key| document.pointer(&format!("/errors/0/{key}")).and_then(|v| v.as_str());
     let words =
         [text("code"), text("message")].into_iter().flatten().collect::<Vec<_>>().join(": ");
-    words.chars().filter(|c| !c.is_control()).take(MAX_MESSAGE).collect()
+    words.chars().filter(|c| !acts(*c)).take(MAX_MESSAGE).collect()
 }
 
 #[cfg(test)]
