@@ -187,6 +187,23 @@ fn an_altered_layer_is_refused_and_not_kept() {
 }
 
 #[test]
+fn whoever_alters_a_layer_is_to_blame_and_not_whoever_made_it() {
+    let setting = Setting::new();
+    let bytes = setting.registry.document(&setting.blob(0)).unwrap();
+    // What is no gzip any more, what does not inflate, and what has another checksum.
+    for place in [0, bytes.len() / 2, bytes.len() - 6] {
+        let mut altered = bytes.clone();
+        altered[place] ^= 0x55;
+        setting.registry.put(&setting.blob(0), "application/octet-stream", &altered);
+        let error = setting.refused();
+        assert!(words(&error).contains("instead of"), "{place}: {}", words(&error));
+        assert!(error.hint().unwrap().contains("alters it"), "{:?}", error.hint());
+    }
+    setting.registry.put(&setting.blob(0), "application/octet-stream", &bytes);
+    setting.pull().unwrap();
+}
+
+#[test]
 fn a_layer_within_its_descriptor_is_not_asked_for() {
     let setting = Setting::new();
     let bytes = setting.registry.document(&setting.blob(1)).unwrap();

@@ -6,6 +6,7 @@ use creel_base::platform::Platform;
 use creel_codec::compress::DecodeError;
 use creel_image::document::DocumentError;
 use creel_image::select::SelectError;
+use creel_image::source::VerifyError;
 use creel_registry::registries::RegistriesError;
 use creel_store::StoreError;
 
@@ -131,6 +132,11 @@ pub(super) fn of_io(error: &std::io::Error) -> Option<String> {
     let inner = error.get_ref()?;
     if inner.is::<DecodeError>() {
         return Some("have the layer split: no more is unpacked than that".into());
+    }
+    if inner.is::<VerifyError>() {
+        return Some(
+            "get it again; if it stays, what it comes from is damaged or alters it".into(),
+        );
     }
     if let Some(error) = inner.downcast_ref::<StoreError>() {
         return error.hint();

@@ -8,6 +8,7 @@ use creel_base::digest::Digest;
 use creel_base::hint::Hint;
 use creel_codec::compress::{self, Decoder};
 use creel_codec::layer;
+use creel_image::source::VerifyError;
 use creel_store::{Layer, LayerWriter, Owners, StoreError, Transaction};
 
 use super::error::of_io;
@@ -57,6 +58,8 @@ pub(crate) struct Unpacked {
 ///
 /// `blob` is read to its end, and may fail there if it was not what it should have been: nothing is
 /// recorded then. `compressed` are digests by which the layer is to be known, `diff_id` is checked.
+/// Where there is one, `blob` is somebody's description of it and ends: what cannot be unpacked is
+/// read on, to know whether it is what was described.
 pub(crate) fn unpack(
     transaction: &Transaction<'_>,
     owners: Owners,
@@ -65,26 +68,73 @@ pub(crate) fn unpack(
     compressed: &[Digest],
 ) -> Result<Unpacked, UnpackError> {
     let mut writer = transaction.layer(layer::Limits::default(), owners)?;
+    let mut blob = Blob { inner: blob, over: false };
     let (full, pieces) = sync_channel(PIECES);
     let (empty, used) = channel();
     let (read, written) = thread::scope(|scope| {
-        let reading = scope.spawn(move || inflate(blob, &full, &used));
+        let source = &mut blob;
+        let reading = scope.spawn(move || inflate(source, &full, &used));
         let written = write(&mut writer, &pieces, &empty);
         // A reader that waits for room sees that nobody is left to take its pieces.
         drop(pieces);
         let read = reading.join().unwrap_or_else(|_| Err(io::Error::other("reading panicked")));
         (read, written)
     });
-    // What the writer refuses comes first: then the reader has only been cut off.
-    let size = written?;
-    read.map_err(UnpackError::Read)?;
+    let size = match (written, read) {
+        (Ok(size), Ok(())) => size,
+        (written, read) => return Err(failure(written.err(), read.err(), &mut blob, diff_id)),
+    };
     let layer = writer.finish(diff_id, compressed)?;
     Ok(Unpacked { layer, size })
 }
 
+/// Passes a blob on, and knows whether there is more to be had.
+struct Blob<'a> {
+    inner: &'a mut (dyn Read + Send),
+    /// Set when it has ended or failed.
+    over: bool,
+}
+
+impl Read for Blob<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer);
+        self.over = match &read {
+            Ok(read) => *read == 0 && !buffer.is_empty(),
+            Err(error) => error.kind() != io::ErrorKind::Interrupted,
+        };
+        read
+    }
+}
+
+/// Why a blob is not unpacked. That it is not what was described comes first: then whoever serves it
+/// is to blame for all that follows, and not whoever made it.
+fn failure(
+    written: Option<StoreError>,
+    read: Option<io::Error>,
+    blob: &mut Blob<'_>,
+    described: Option<Digest>,
+) -> UnpackError {
+    let altered =
+        |error: &io::Error| error.get_ref().is_some_and(|inner| inner.is::<VerifyError>());
+    let rest = match &written {
+        // A store that fails says nothing about the blob.
+        None | Some(StoreError::Layer { .. }) if described.is_some() && !blob.over => {
+            io::copy(blob, &mut io::sink()).err()
+        }
+        _ => None,
+    };
+    match (written, read, rest) {
+        (_, Some(error), _) | (_, _, Some(error)) if altered(&error) => UnpackError::Read(error),
+        // Then the reader has only been cut off.
+        (Some(error), ..) => UnpackError::Store(error),
+        (None, Some(error), _) | (None, None, Some(error)) => UnpackError::Read(error),
+        (None, None, None) => UnpackError::Read(io::ErrorKind::Other.into()),
+    }
+}
+
 /// Inflates all of a blob into pieces, and reads it to its very end.
 fn inflate(
-    blob: &mut (dyn Read + Send),
+    blob: &mut Blob<'_>,
     full: &SyncSender<Vec<u8>>,
     used: &Receiver<Vec<u8>>,
 ) -> io::Result<()> {
