@@ -10,6 +10,8 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::termios::{self, OptionalActions, Termios, Winsize};
 
+use crate::streams::write_all;
+
 /// Most bytes that wait for a reader.
 const BUFFER: usize = 64 << 10;
 /// How often a terminal that nobody has open is looked at.
@@ -205,34 +207,23 @@ impl Relay<'_> {
         match rustix::io::read(&self.master, &mut buffer) {
             // EIO: nobody has the terminal open any more.
             Ok(0) | Err(Errno::IO) => Ok(false),
-            Ok(count) => write_all(buffer.get(..count).unwrap_or_default()).map(|()| true),
+            Ok(count) => {
+                let some = buffer.get(..count).unwrap_or_default();
+                write_all(rustix::stdio::stdout(), some).map(|()| true)
+            }
             Err(Errno::INTR | Errno::AGAIN) => Ok(true),
             Err(errno) => Err(errno.into()),
         }
     }
 }
 
-/// Writes to standard output at once, past any buffer of ours.
-fn write_all(mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::write(rustix::stdio::stdout(), bytes) {
-            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                let mut ready = [PollFd::from_borrowed_fd(rustix::stdio::stdout(), PollFlags::OUT)];
-                wait(&mut ready)?;
-            }
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(())
-}
-
-fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
+/// To wait until a descriptor can be read.
+pub(crate) fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::from_borrowed_fd(fd, PollFlags::IN)
 }
 
-fn wait(ready: &mut [PollFd<'_>]) -> io::Result<()> {
+/// Waits for one of several descriptors.
+pub(crate) fn wait(ready: &mut [PollFd<'_>]) -> io::Result<()> {
     loop {
         match poll(ready, None) {
             Err(Errno::INTR) => {}

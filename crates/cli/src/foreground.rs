@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use creel_base::transport::Source;
 use creel_manager::containers::options::{Choice, PullPolicy};
-use creel_manager::containers::{Base, Prepared, Running, Started, Stdio};
+use creel_manager::containers::{Base, Pipes, Prepared, Running, Started, Stdio};
 use creel_manager::images::{Image, ImageError};
 use creel_manager::pull::Pull;
 use creel_manager::{Engine, Signals};
@@ -14,6 +14,7 @@ use crate::attach::{self, Attached};
 use crate::commands::pull;
 use crate::failure::Failure;
 use crate::host;
+use crate::streams::{Copies, Until};
 
 impl Attached for Running {
     fn ended(&self) -> BorrowedFd<'_> {
@@ -82,8 +83,8 @@ pub(crate) fn run(prepared: Prepared<'_>) -> Result<ExitCode, Failure> {
     let signals = attach::gather_signals().map_err(|error| Failure::terminal(&error))?;
     let stdio = if interactive { Stdio::Inherit } else { Stdio::NoInput };
     let mut running = prepared.start(stdio).map_err(Failure::run)?;
-    let terminal = running.take_terminal();
-    let attended = attend(&running, &signals, terminal, interactive);
+    let streams = (running.take_terminal(), running.take_pipes());
+    let attended = attend(&running, &signals, streams, interactive, Until::AllEnded);
     // However that ended, the container is waited for and put away.
     let ended = running.finish()?;
     attended?;
@@ -99,8 +100,8 @@ pub(crate) fn run_exec(
     signals: &Signals,
     interactive: bool,
 ) -> Result<ExitCode, Failure> {
-    let terminal = started.take_terminal();
-    attend(&started, signals, terminal, interactive)?;
+    let streams = (started.take_terminal(), started.take_pipes());
+    attend(&started, signals, streams, interactive, Until::ProcessEnded)?;
     Ok(exit_code(started.wait()?))
 }
 
@@ -108,12 +109,17 @@ pub(crate) fn run_exec(
 fn attend(
     process: &dyn Attached,
     signals: &Signals,
-    terminal: Option<OwnedFd>,
+    (terminal, pipes): (Option<OwnedFd>, Pipes),
     interactive: bool,
+    until: Until,
 ) -> Result<(), Failure> {
     let attended = match terminal {
         Some(master) => attach::relay(process, signals, master, interactive),
-        None => attach::pass_signals(process, signals),
+        None => Copies::start(pipes).and_then(|copies| {
+            attach::pass_signals(process, signals)?;
+            copies.finish(until);
+            Ok(())
+        }),
     };
     attended.map_err(|error| {
         process.signal(9);

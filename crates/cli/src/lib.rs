@@ -17,6 +17,7 @@ mod progress;
 mod protection;
 mod registry;
 mod settings;
+mod streams;
 mod table;
 mod when;
 

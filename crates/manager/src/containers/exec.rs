@@ -21,8 +21,8 @@ use super::error::ContainerError;
 use super::prepare::filter;
 use super::record::{Process, Record, State};
 use super::run_error::RunError;
-use super::running::{Stdio, descriptors};
 use super::spec as specification;
+use super::streams::{Pipes, Stdio, Streams};
 use crate::{Engine, Privileges};
 
 /// The choices for a further process.
@@ -46,7 +46,7 @@ pub struct ExecOptions {
 
 /// A further process that runs.
 #[derive(Debug)]
-pub struct Started(Child);
+pub struct Started(Child, Pipes);
 
 impl Engine {
     /// Starts a further process in a running container.
@@ -64,8 +64,13 @@ impl Engine {
         let cgroup = cgroups::existing(record, group).map(Arc::new);
         let target = self.target(record, running, cgroup)?;
         let filter = if options.privileged { Filter::Unconfined } else { filter(record)? };
-        let exec = Exec { stdio: descriptors(options.stdio)?, seccomp: filter, specified: None };
-        Ok(Started(target.exec(&process, &exec)?))
+        let streams = Streams::make(options.stdio, process.terminal)?;
+        if !has_own_ids(record) {
+            streams.give(process.user.uid);
+        }
+        let (stdio, pipes) = streams.split();
+        let exec = Exec { stdio, seccomp: filter, specified: None };
+        Ok(Started(target.exec(&process, &exec)?, pipes))
     }
 
     fn target(
@@ -78,14 +83,17 @@ impl Engine {
         if record.policy.host_network {
             namespaces.retain(|namespace| *namespace != Namespace::Network);
         }
-        let own = record.spec.linux.as_ref().is_some_and(|linux| !linux.uid_mappings.is_empty());
-        if own || self.privileges() != Privileges::Whole {
+        if has_own_ids(record) || self.privileges() != Privileges::Whole {
             namespaces.push(Namespace::User);
         }
         let denied = self.privileges() == Privileges::Namespace { setgroups_denied: true }
             && single_id(running.pid);
         Ok(container::Container::open(running.identity(), namespaces, denied, cgroup)?)
     }
+}
+
+fn has_own_ids(record: &Record) -> bool {
+    record.spec.linux.as_ref().is_some_and(|linux| !linux.uid_mappings.is_empty())
 }
 
 /// Tells whether the user namespace of a process denies `setgroups`.
@@ -176,6 +184,11 @@ impl Started {
     /// Takes the master of the process's terminal, if it has one.
     pub fn take_terminal(&mut self) -> Option<OwnedFd> {
         self.0.take_terminal()
+    }
+
+    /// Takes this process's ends of the pipes that stand for its own standard streams.
+    pub fn take_pipes(&mut self) -> Pipes {
+        std::mem::take(&mut self.1)
     }
 
     /// Waits for the end: the exit code, or 128 plus the signal.

@@ -102,9 +102,9 @@ pub enum RunError {
         /// Its path.
         path: PathBuf,
     },
-    /// Standard input cannot be closed off.
-    #[error("cannot open `/dev/null`")]
-    Null(#[source] std::io::Error),
+    /// The process cannot be given standard input, output and error.
+    #[error("cannot prepare standard input, output and error")]
+    Streams(#[source] std::io::Error),
 }
 
 impl RunError {
@@ -147,7 +147,7 @@ impl Hint for RunError {
                 let target = "--target x86_64-unknown-linux-musl";
                 Some(format!("build it with `cargo build --release {target}`, or `./x install`"))
             }
-            Self::ReadProfile { .. } | Self::Init(_) | Self::Null(_) => None,
+            Self::ReadProfile { .. } | Self::Init(_) | Self::Streams(_) => None,
         }
     }
 }

@@ -1,13 +1,11 @@
 //! A container that runs in the foreground: its start, and its end.
 
-use std::fs::OpenOptions;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use creel_base::path::Dir;
 use creel_runtime::container::{Identity, Running as Child};
 use creel_runtime::spec::Spec;
-use creel_spawn::Stdio as PlanStdio;
 use creel_spawn::cgroup::Cgroup;
 use jiff::Timestamp;
 
@@ -16,19 +14,11 @@ use super::cgroups;
 use super::etc::{self, Names};
 use super::own_file;
 use super::prepare::Prepared;
-use super::record::{Exit, Process, Root};
+use super::record::{Exit, Process, Record, Root};
 use super::run_error::RunError;
+use super::streams::{Pipes, Stdio, Streams};
 use super::users;
 use super::volume;
-
-/// What a process has for standard input, output and error where it has no terminal of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stdio {
-    /// Those of this process.
-    Inherit,
-    /// Those of this process, but an empty input.
-    NoInput,
-}
 
 /// A running container, whose lock this process holds.
 #[derive(Debug)]
@@ -36,6 +26,7 @@ pub struct Running {
     catalog: Catalog,
     owned: Owned,
     child: Child,
+    pipes: Pipes,
     cgroup: Option<Arc<Cgroup>>,
     started: Timestamp,
 }
@@ -64,9 +55,9 @@ impl Prepared<'_> {
             let _ = own_file::forget(&self.owned.container.dir);
         }
         match spawned {
-            Ok((child, started)) => {
+            Ok((child, pipes, started)) => {
                 let Prepared { catalog, owned, .. } = self;
-                Ok(Running { catalog, owned, child, cgroup, started })
+                Ok(Running { catalog, owned, child, pipes, cgroup, started })
             }
             Err(error) => {
                 if let Some(cgroup) = cgroup {
@@ -87,7 +78,7 @@ impl Prepared<'_> {
         &self,
         stdio: Stdio,
         cgroup: &mut Option<Arc<Cgroup>>,
-    ) -> Result<(Child, Timestamp), RunError> {
+    ) -> Result<(Child, Pipes, Timestamp), RunError> {
         let record = self.owned.record();
         let run = self.run_dir()?;
         let mut spec = record.spec.clone();
@@ -98,10 +89,8 @@ impl Prepared<'_> {
             add_unless_taken(&mut spec, etc::prepare(&run, &hostname, names)?);
         }
         *cgroup = self.make_group(&run)?;
-        if let (Some(ids), Some(process)) = (users::ids(record), &spec.process) {
-            users::own_streams(&ids, process.user.uid);
-        }
-        let ready = self.plan(spec, descriptors(stdio)?, cgroup.clone())?;
+        let (streams, pipes) = streams(record, &spec, stdio)?.split();
+        let ready = self.plan(spec, streams, cgroup.clone())?;
         let child = Child::start(&ready.plan)?;
         let started = Timestamp::now();
         if let Err(error) = self.write_down(&run, &child, started) {
@@ -110,7 +99,7 @@ impl Prepared<'_> {
             let _ = child.wait();
             return Err(error);
         }
-        Ok((child, started))
+        Ok((child, pipes, started))
     }
 
     /// Where it is made is written down first, so that whoever puts it away finds it.
@@ -130,24 +119,26 @@ impl Prepared<'_> {
     }
 }
 
+/// Whoever the process runs as can open its pipes anew.
+fn streams(record: &Record, spec: &Spec, stdio: Stdio) -> Result<Streams, RunError> {
+    let Some(process) = &spec.process else { return Streams::make(stdio, false) };
+    let streams = Streams::make(stdio, process.terminal)?;
+    let uid = process.user.uid;
+    match users::ids(record) {
+        Some(ids) => {
+            users::own_streams(&ids, uid);
+            users::outside(&ids.uids, uid).into_iter().for_each(|uid| streams.give(uid));
+        }
+        None => streams.give(uid),
+    }
+    Ok(streams)
+}
+
 /// A person's own mounts win over those every container gets.
 fn add_unless_taken(spec: &mut Spec, mounts: Vec<creel_runtime::spec::Mount>) {
     let taken = |target: &str| spec.mounts.iter().any(|mount| mount.destination == target);
     let fresh: Vec<_> = mounts.into_iter().filter(|mount| !taken(&mount.destination)).collect();
     spec.mounts.extend(fresh);
-}
-
-pub(super) fn descriptors(stdio: Stdio) -> Result<PlanStdio, RunError> {
-    if stdio == Stdio::Inherit {
-        return Ok(PlanStdio::Inherit);
-    }
-    let null = OpenOptions::new().read(true).open("/dev/null").map_err(RunError::Null)?;
-    let own = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(Arc::new).map_err(RunError::Null);
-    Ok(PlanStdio::Descriptors(vec![
-        Arc::new(null.into()),
-        own(rustix::stdio::stdout())?,
-        own(rustix::stdio::stderr())?,
-    ]))
 }
 
 impl Running {
@@ -167,6 +158,11 @@ impl Running {
     /// Takes the master of the container's terminal, if it has one.
     pub fn take_terminal(&mut self) -> Option<OwnedFd> {
         self.child.take_terminal()
+    }
+
+    /// Takes this process's ends of the pipes that stand for its own standard streams.
+    pub fn take_pipes(&mut self) -> Pipes {
+        std::mem::take(&mut self.pipes)
     }
 
     /// Waits for the end of the process and puts away what belonged to the run; all of the

@@ -23,7 +23,7 @@ use super::volume::{IDMAP, OWNED};
 pub(super) use choose::Chosen;
 pub(crate) use choose::{OWNERS, command as command_for_ids};
 pub use error::UsersError;
-pub(super) use stage::{Layers, Stage, own_streams};
+pub(super) use stage::{Layers, Stage, outside, own_streams};
 
 /// Whose ids a container has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -251,7 +251,8 @@ pub(crate) fn own_streams(maps: &IdMaps, uid: u32) {
     }
 }
 
-fn outside(maps: &[IdMap], id: u32) -> Option<u32> {
+/// The id that an id of the container is outside.
+pub(crate) fn outside(maps: &[IdMap], id: u32) -> Option<u32> {
     maps.iter().find_map(|map| {
         let offset = id.checked_sub(map.inside).filter(|offset| *offset < map.count)?;
         map.outside.checked_add(offset)
