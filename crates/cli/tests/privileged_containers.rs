@@ -53,7 +53,8 @@ fn process_options(world: &World) {
         ("--stop-signal", "ODD", "a name like `SIGTERM`"),
     ] {
         // Refused before the image is looked for.
-        world.refuses(&["run", "--rm", option, wrong, "no-such-image", "true"], &[wrong, hint]);
+        let shown = wrong.escape_default().to_string();
+        world.refuses(&["run", "--rm", option, wrong, "no-such-image", "true"], &[&shown, hint]);
     }
     world.refuses(&["run", "--rm", "--userns", "odd", "box", "true"], &["odd", "hint: "]);
 }
