@@ -74,8 +74,10 @@ pub enum ParseReferenceError {
     /// The repository has an upper-case letter.
     #[error("image name `{name}` has upper-case letters")]
     UpperCase {
-        /// The name as written.
+        /// The repository as written.
         name: String,
+        /// What may be written instead: all of the reference, as far as it was given.
+        instead: String,
     },
     /// A part of the repository breaks the grammar.
     #[error(
@@ -104,11 +106,23 @@ pub enum ParseReferenceError {
 impl Hint for ParseReferenceError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::UpperCase { name } => Some(format!("write `{}`", name.to_ascii_lowercase())),
+            Self::UpperCase { instead, .. } => Some(format!("write `{instead}`")),
             Self::LooksLikeId => Some("add a tag or a registry, or use the first 12 digits".into()),
             Self::Registry { .. } => Some("write `HOST/NAME:TAG` or `HOST:PORT/NAME:TAG`".into()),
             _ => None,
         }
+    }
+}
+
+impl ParseReferenceError {
+    /// Has the advice for upper case be all of `text`, which begins with `name`, which ends with
+    /// `repository`: its registry, tag and digest stay as they are.
+    fn within(self, text: &str, name: &str, repository: &str) -> Self {
+        let Self::UpperCase { .. } = self else { return self };
+        let registry = name.strip_suffix(repository).unwrap_or_default();
+        let rest = text.strip_prefix(name).unwrap_or_default();
+        let instead = format!("{registry}{}{rest}", repository.to_ascii_lowercase());
+        Self::UpperCase { name: repository.to_owned(), instead }
     }
 }
 
@@ -271,9 +285,12 @@ impl FromStr for Name {
         if let Some((registry, repository)) = parts.name.split_once('/')
             && grammar::is_registry(registry)
         {
-            return Reference::new(registry, repository, parts.tag, parts.digest).map(Self::Full);
+            return Reference::new(registry, repository, parts.tag, parts.digest)
+                .map(Self::Full)
+                .map_err(|error| error.within(text, parts.name, repository));
         }
-        grammar::check_path(parts.name)?;
+        grammar::check_path(parts.name)
+            .map_err(|error| error.within(text, parts.name, parts.name))?;
         if grammar::looks_like_id(parts.name) {
             return Err(ParseReferenceError::LooksLikeId);
         }

@@ -51,7 +51,8 @@ pub(super) fn check_path(path: &str) -> Result<(), ParseReferenceError> {
         return Err(ParseReferenceError::Empty);
     }
     if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Err(ParseReferenceError::UpperCase { name: path.to_owned() });
+        let (name, instead) = (path.to_owned(), path.to_ascii_lowercase());
+        return Err(ParseReferenceError::UpperCase { name, instead });
     }
     match path.split('/').find(|part| !is_path_part(part)) {
         Some(part) => Err(ParseReferenceError::Part { part: part.to_owned() }),

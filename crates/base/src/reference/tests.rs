@@ -96,6 +96,21 @@ fn mirrors_replace_the_name() {
 }
 
 #[test]
+fn what_to_write_instead_of_upper_case_is_the_same_image() {
+    for (text, instead) in [
+        ("Debian", "debian"),
+        ("Foo/bar:Tag", "foo/bar:Tag"),
+        ("q.io/Debian", "q.io/debian"),
+        ("A.io:5000/A/b:A", "A.io:5000/a/b:A"),
+        ("docker.io/Debian", "docker.io/debian"),
+    ] {
+        let hint = text.parse::<Reference>().unwrap_err().hint();
+        assert_eq!(hint, Some(format!("write `{instead}`")), "{text}");
+        assert!(instead.parse::<Reference>().is_ok());
+    }
+}
+
+#[test]
 fn refuses_what_the_grammar_does_not_have() {
     use ParseReferenceError as E;
     type Is = fn(&E) -> bool;
