@@ -99,7 +99,7 @@ impl Running {
 
     /// The master of its terminal, if it was to have one; once.
     pub fn take_terminal(&mut self) -> Option<OwnedFd> {
-        self.0.terminal.take()
+        self.0.sent.take()
     }
 
     /// Waits for its end: the exit code, or 128 plus the signal.
@@ -260,6 +260,18 @@ impl Container {
             self.cgroup.as_ref().ok_or(ContainerError::NoCgroup)?.kill()?;
         }
         self.signal(9)
+    }
+
+    /// Kills the first process as the user that it runs as, whom this process may become.
+    ///
+    /// The root of one user namespace has no rights over the processes of another one beside it,
+    /// although a person has made both and the ids are the same ones (`kill_ok_by_cred` in
+    /// `kernel/signal.c`).
+    ///
+    /// # Errors
+    /// [`ContainerError::NotRunning`] if it has ended.
+    pub fn kill_as(&self, user: u32) -> Result<(), ContainerError> {
+        sent(9, creel_spawn::signal_as(user, Arc::clone(&self.pidfd), 9))
     }
 }
 

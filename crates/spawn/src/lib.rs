@@ -11,6 +11,7 @@ mod parent;
 mod plan;
 mod process;
 mod root;
+mod signal;
 pub mod userns;
 
 pub use creel_sys::program::{Depth, open_process, send_signal as signal};
@@ -21,3 +22,4 @@ pub use lower::Child;
 pub use mount::{Mount, Propagation, Source};
 pub use plan::{Capabilities, IdMap, Limit, MapWriter, Namespace, Plan, Process, Stdio};
 pub use root::{Overlay, Root, Upper};
+pub use signal::signal_as;

@@ -281,7 +281,7 @@ pub(crate) fn lower_terminal(
     root: Slot,
 ) -> Result<Option<Slot>, SpawnError> {
     let Stdio::Terminal(size) = process.stdio else { return Ok(None) };
-    let socket = steps.program.terminal_socket().map_err(SpawnError::Start)?;
+    let socket = steps.program.descriptor_socket().map_err(SpawnError::Start)?;
     let slave = steps.slot();
     let terminal = Terminal { root, socket, slave, uid: process.uid, size };
     steps.add("make the terminal", Op::Terminal(terminal));

@@ -233,7 +233,7 @@ fn privileged_terminal_is_the_containers() {
         full("[ $(tty) = /dev/pts/0 ] && echo x > /dev/tty && [ -c /dev/console ] && echo done");
     plan.process.stdio = Stdio::Terminal([24, 80]);
     let mut child = plan.spawn().unwrap();
-    let mut master = File::from(child.terminal.take().unwrap());
+    let mut master = File::from(child.sent.take().unwrap());
     let mut text = Vec::new();
     // Reading the master ends with EIO once the slave is closed.
     let _ = master.read_to_end(&mut text);

@@ -38,7 +38,8 @@ pub struct Program {
     slots: usize,
     given: Vec<(Slot, Arc<OwnedFd>)>,
     descriptors: Vec<Arc<OwnedFd>>,
-    master: Option<OwnedFd>,
+    /// This process's end of the one that the child sends on.
+    socket: Option<OwnedFd>,
 }
 
 /// Why a child did not start.
@@ -48,6 +49,16 @@ pub enum Failure {
     Parent(io::Error),
     /// The call with this index failed in the child; one past the last is the set-up of descriptors.
     Child(usize, io::Error),
+}
+
+impl Failure {
+    /// Why, for who does not need to know where.
+    #[must_use]
+    pub fn into_source(self) -> io::Error {
+        match self {
+            Self::Parent(source) | Self::Child(_, source) => source,
+        }
+    }
 }
 
 impl From<io::Error> for Failure {
@@ -76,11 +87,12 @@ impl Program {
         self.descriptors = fds;
     }
 
-    /// Makes the socket on which the child sends the master of a terminal: the child's end.
+    /// Makes the socket on which the child sends a descriptor, such as the master of a terminal: the
+    /// child's end.
     ///
     /// # Errors
     /// Fails as `socketpair` does.
-    pub fn terminal_socket(&mut self) -> io::Result<Slot> {
+    pub fn descriptor_socket(&mut self) -> io::Result<Slot> {
         let mut fds: [c_int; 2] = [-1; 2];
         let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
         // SAFETY: socketpair fills the two descriptors, which nothing else owns.
@@ -90,7 +102,7 @@ impl Program {
             }
             fds.map(|fd| OwnedFd::from_raw_fd(fd))
         };
-        self.master = Some(ours);
+        self.socket = Some(ours);
         Ok(self.give(Arc::new(childs)))
     }
 
@@ -123,8 +135,8 @@ impl Program {
         let failure = match (hear(&mut report, &mut running), ready) {
             (_, Err(error)) | (Err(Failure::Parent(error)), _) => Failure::Parent(error),
             (Err(failure), _) => failure,
-            (Ok(()), Ok(())) => match self.master.as_ref().map(terminal::receive).transpose() {
-                Ok(master) => return Ok(Running { terminal: master, ..running }),
+            (Ok(()), Ok(())) => match self.socket.as_ref().map(terminal::receive).transpose() {
+                Ok(sent) => return Ok(Running { sent, ..running }),
                 Err(error) => Failure::Parent(error),
             },
         };
@@ -158,7 +170,7 @@ impl Program {
             pid => {
                 // SAFETY: the kernel stored a new descriptor that nothing else owns.
                 let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-                Ok(Running { pid: pid as i32, pidfd, terminal: None })
+                Ok(Running { pid: pid as i32, pidfd, sent: None })
             }
         }
     }

@@ -118,7 +118,7 @@ fn is_in_reach() -> io::Result<bool> {
 /// What this process executes is open in a namespace in which nothing can be cloned from there.
 fn mount_of_child(path: &Path) -> io::Result<OwnedFd> {
     let mut program = Program::default();
-    let socket = program.terminal_socket()?;
+    let socket = program.descriptor_socket()?;
     let [file, mount] = [program.slot(), program.slot()];
     let attributes = Attributes { set: READ_ONLY, ..Attributes::default() };
     program.push(Op::OpenHost(CString::new(path.as_os_str().as_bytes())?, file));
@@ -126,12 +126,9 @@ fn mount_of_child(path: &Path) -> io::Result<OwnedFd> {
     program.push(Op::SetAttributes(mount, Depth::One, attributes));
     program.push(Op::Send(mount, socket));
     let namespaces = (libc::CLONE_NEWUSER | libc::CLONE_NEWNS) as u64;
-    let mut running =
-        program.start(namespaces, None, |_| Ok(())).map_err(|failure| match failure {
-            Failure::Parent(error) | Failure::Child(_, error) => error,
-        })?;
+    let mut running = program.start(namespaces, None, |_| Ok(())).map_err(Failure::into_source)?;
     running.wait()?;
-    running.terminal.take().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    running.sent.take().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
 }
 
 /// A detached read-only mount of this program's file, unless it is on a read-only one already.

@@ -1,8 +1,6 @@
 //! Ending the processes of containers that nobody waits for.
 
 use std::io;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use creel_runtime::container::{Container as Opened, ContainerError as ProcessError};
@@ -38,27 +36,25 @@ pub(super) fn end(catalog: &Catalog, container: &Container) -> Result<(), RunErr
 }
 
 fn kill_opened(process: Process, opened: &Opened) -> Result<(), RunError> {
-    match opened.kill() {
-        Ok(()) | Err(ProcessError::NotRunning) => Ok(()),
+    let killed = match opened.kill() {
         Err(ProcessError::Signal { source, .. })
-            if source.kind() == io::ErrorKind::PermissionDenied && kill_as_itself(process) =>
+            if source.kind() == io::ErrorKind::PermissionDenied =>
         {
-            Ok(())
+            user_of(process).map_or(Ok(()), |user| opened.kill_as(user))
         }
-        Err(error) => Err(error.into()),
+        killed => killed,
+    };
+    match killed {
+        Err(ProcessError::NotRunning) => Ok(()),
+        killed => Ok(killed?),
     }
 }
 
-/// Kills a process as the user that it runs as. The root of one user namespace has no rights over
-/// those of another one beside it, although a person has made both and the ids are the same ones
-/// (`kill_ok_by_cred` in kernel/signal.c).
-fn kill_as_itself(process: Process) -> bool {
+/// Whom a process runs as. Should its id be another's by now, nothing comes of the answer: what is
+/// killed is held by a descriptor.
+fn user_of(process: Process) -> Option<u32> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid));
-    let Some(user) = status.ok().as_deref().and_then(user) else { return false };
-    let mut kill = Command::new("kill");
-    kill.args(["-9", &process.pid.to_string()]).uid(user).current_dir("/");
-    kill.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    kill.status().is_ok_and(|status| status.success())
+    status.ok().as_deref().and_then(user)
 }
 
 /// The real user id of a process (`proc_pid_status(5)`).

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use creel_sys::program::{Failure, Op, Program, Running, Strings};
 
-use super::{UsernsError, source_of};
+use super::UsernsError;
 use crate::plan::IdMap;
 
 /// The most that is read of what a helper says.
@@ -41,7 +41,7 @@ impl Helper {
     pub(super) fn finish(self, started: Result<Running, Failure>) -> Result<(), UsernsError> {
         let Self { path, program, said } = self;
         let failed = |source| UsernsError::Helper { path: path.clone(), source };
-        let running = started.map_err(|failure| failed(source_of(failure)))?;
+        let running = started.map_err(|failure| failed(failure.into_source()))?;
         // With the program goes the other end of the pipe.
         drop(program);
         let code = running.wait().map_err(failed)?;

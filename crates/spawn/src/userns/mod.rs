@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use creel_base::hint::Hint;
-use creel_sys::program::{Failure, Op, Program};
+use creel_sys::program::{Op, Program};
 use creel_sys::userns::unshare_with_mounts;
 
 use crate::plan::{IdMap, MapWriter, Namespace};
@@ -217,7 +217,7 @@ pub fn namespace(maps: &IdMaps) -> Result<OwnedFd, UsernsError> {
         Ok(())
     };
     let started = program.start(Namespace::User as u64, None, opened);
-    let running = started.map_err(|failure| UsernsError::Unshare(source_of(failure)))?;
+    let running = started.map_err(|failure| UsernsError::Unshare(failure.into_source()))?;
     running.wait().map_err(UsernsError::Unshare)?;
     made.ok_or_else(|| UsernsError::Unshare(io::ErrorKind::NotFound.into()))
 }
@@ -231,12 +231,6 @@ fn write_maps(maps: &IdMaps) -> Result<(), UsernsError> {
     }
     write("/proc/self/uid_map", crate::parent::map_text(&maps.uids))?;
     write("/proc/self/gid_map", crate::parent::map_text(&maps.gids))
-}
-
-fn source_of(failure: Failure) -> io::Error {
-    match failure {
-        Failure::Parent(error) | Failure::Child(_, error) => error,
-    }
 }
 
 #[cfg(test)]

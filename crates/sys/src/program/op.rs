@@ -163,7 +163,7 @@ pub enum Op {
     /// Clones the mount at a slot as a detached mount.
     CloneTree(Slot, Depth, Slot),
     /// Sends the descriptor in the first slot on the socket in the second: one of
-    /// [`super::Program::terminal_socket`].
+    /// [`super::Program::descriptor_socket`].
     Send(Slot, Slot),
     /// Changes mount attributes.
     SetAttributes(Slot, Depth, Attributes),
@@ -199,6 +199,8 @@ pub enum Op {
     Hostname(CString),
     /// Sets the domain name of the UTS namespace.
     Domainname(CString),
+    /// Sends a signal to the process whose pidfd the slot holds.
+    Signal(Slot, i32),
     /// Leaves the session keyring of the caller for a new one, where the kernel has keys to give.
     OwnKeyring,
     /// Starts a session.

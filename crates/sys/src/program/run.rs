@@ -109,6 +109,10 @@ fn simple(op: &Op, state: &State) -> Option<()> {
             }
             Op::NewSession => ok(syscall(libc::SYS_setsid)),
             Op::OwnKeyring => own_keyring(),
+            Op::Signal(process, signal) => {
+                let process = state.get(*process)?;
+                ok(syscall(libc::SYS_pidfd_send_signal, process, *signal, 0usize, 0))
+            }
             Op::Umask(mask) => ok(syscall(libc::SYS_umask, *mask)),
             Op::Limit(resource, values) => {
                 ok(syscall(libc::SYS_prlimit64, 0, *resource, values.as_ptr(), 0usize))

@@ -10,8 +10,8 @@ pub struct Running {
     pub pid: i32,
     /// The pidfd.
     pub pidfd: OwnedFd,
-    /// The master of the terminal, if the program made one.
-    pub terminal: Option<OwnedFd>,
+    /// The descriptor that the child has sent, if it was to: the master of its terminal.
+    pub sent: Option<OwnedFd>,
 }
 
 impl Running {
