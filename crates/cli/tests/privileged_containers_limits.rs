@@ -64,6 +64,21 @@ fn privileged_files_of_the_host_stay_as_they_are() {
     world.is_clean();
 }
 
+/// Somebody else's run directory could hold anything, such as a process that is none of a container's.
+#[test]
+fn privileged_the_run_directory_of_another_is_not_used() {
+    let world = World::new(Who::User);
+    let run = world.path("run");
+    let _ = std::fs::remove_dir_all(&run);
+    sh(&format!("mkdir -m 777 {}", run.display()));
+    for command in [&["ps"][..], &["run", "--rm", "box", "true"], &["rm", "x"], &["prune"]] {
+        world.refuses(command, &["can be written by others", "hint: ", "--run-dir"]);
+    }
+    assert_eq!(std::fs::read_dir(&run).unwrap().count(), 0);
+    sh(&format!("rmdir {}", run.display()));
+    world.is_clean();
+}
+
 #[test]
 fn privileged_system_calls_are_filtered() {
     let world = World::new(Who::Root);

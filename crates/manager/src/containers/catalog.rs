@@ -88,12 +88,12 @@ impl Catalog {
     ///
     /// # Errors
     /// [`ContainerError::Path`].
-    pub fn open(store: &Path, run: &Path) -> Result<Self, ContainerError> {
+    pub(super) fn open(store: &Path, run: &Dir) -> Result<Self, ContainerError> {
         let dir = Dir::open_or_create(store.join("containers"), PRIVATE)?;
         // Stores may share a run directory; none takes another's containers for its own.
         let stat = dir.stat_self()?;
         let key = format!("{:x}-{:x}", stat.st_dev, stat.st_ino);
-        let run = Dir::open_or_create(run.join("containers").join(key), PRIVATE)?;
+        let run = run.mkdir_open("containers", PRIVATE)?.mkdir_open(key, PRIVATE)?;
         Ok(Self { dir, run })
     }
 

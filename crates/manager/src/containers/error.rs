@@ -7,12 +7,17 @@ use creel_base::id::{NameError, RandomError, SHORT};
 use creel_base::lock::LockError;
 use creel_base::path::PathError;
 
+use crate::EngineError;
+
 /// How many of several ids are named.
 const SHOWN: usize = 8;
 
 /// Why the containers of a store cannot be listed, found, made or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {
+    /// There is no run directory that can be used.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// A file operation failed.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -118,6 +123,7 @@ fn short(ids: &[String]) -> String {
 impl Hint for ContainerError {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Engine(error) => error.hint(),
             Self::Path(error) => error.hint(),
             Self::Lock(error) => error.hint(),
             Self::Damaged { path, .. } => {
@@ -131,7 +137,7 @@ impl Hint for ContainerError {
                 Some(format!("choose another name, or remove that one: `creel rm {name}`"))
             }
             Self::Running { name } => {
-                Some(format!("end it and remove it with `creel rm -f {name}`"))
+                Some(format!("end its command first, or remove all of it: `creel rm -f {name}`"))
             }
             Self::Orphaned { .. } => Some("end it with `creel doctor --fix`".into()),
             Self::Lingers { pid, .. } => {

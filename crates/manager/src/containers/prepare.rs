@@ -72,7 +72,7 @@ impl Engine {
     /// # Errors
     /// [`ContainerError::Path`].
     pub fn containers(&self) -> Result<Catalog, ContainerError> {
-        Catalog::open(self.store().path(), self.run())
+        Catalog::open(self.store().path(), &self.run_dir()?)
     }
 
     /// Makes a container.
@@ -128,7 +128,7 @@ impl Engine {
         let store = self.store();
         match ids.filter(|ids| !self.maps_ids(ids)).and_then(users::stored) {
             Some(ids) => Ok(Trees::mapped(store, &image.trees, ids)?),
-            None => Ok(Trees::open(self.run())?.lowers(store, &image.trees)?),
+            None => Ok(Trees::below(self.run_dir()?).lowers(store, &image.trees)?),
         }
     }
 

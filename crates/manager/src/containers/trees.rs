@@ -80,13 +80,11 @@ pub struct Trees {
 }
 
 impl Trees {
-    /// Opens the shared mounts below the run directory.
-    ///
-    /// # Errors
-    /// [`TreesError::Path`].
-    pub fn open(run: &Path) -> Result<Self, TreesError> {
-        let path = run.join("trees");
-        Ok(Self { run: Dir::open_or_create(run, Mode::RWXU)?, path })
+    /// The shared mounts below the run directory.
+    #[must_use]
+    pub fn below(run: Dir) -> Self {
+        let path = run.path().join("trees");
+        Self { run, path }
     }
 
     /// Returns where trees can be stacked from, and mounts them first where that is needed.

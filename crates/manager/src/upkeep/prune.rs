@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Pins, UpkeepError};
 use crate::Engine;
-use crate::containers::Trees;
+use crate::containers::{ContainerError, Trees};
 use crate::images::Documents;
 
 /// How much a prune may remove.
@@ -87,8 +87,8 @@ impl Engine {
         let Ok(image) = self.load(*manifest, Vec::new()) else { return };
         let Ok(trees) = self.layers(&image) else { return };
         let used = |tree: &ObjectId| pins.holders.iter().any(|holder| holder.trees.contains(tree));
-        if let Ok(mounts) = Trees::open(self.run()) {
-            let _ = mounts.unmount(|tree| used(tree) || !trees.contains(tree));
+        if let Ok(run) = self.run_dir() {
+            let _ = Trees::below(run).unmount(|tree| used(tree) || !trees.contains(tree));
         }
     }
 
@@ -103,7 +103,8 @@ impl Engine {
             // What cannot be stacked is not mounted either.
             needed.extend(self.layers(&image).unwrap_or_default());
         }
-        Trees::open(self.run())?.unmount(|tree| needed.contains(tree))?;
+        let run = self.run_dir().map_err(ContainerError::from)?;
+        Trees::below(run).unmount(|tree| needed.contains(tree))?;
         Ok(())
     }
 
