@@ -233,12 +233,14 @@ impl Program {
     }
 }
 
-/// Reads reports until the child has executed or failed.
+/// Reads reports until every process of the child has executed or ended. A sibling may have failed
+/// before the process that made it tells of it, and would stay a zombie if that were not heard.
 fn hear(report: &mut File, running: &mut Running) -> Result<(), Failure> {
+    let mut heard = Ok(());
     let mut message = [0u8; 8];
     loop {
         match report.read(&mut message)? {
-            0 => return Ok(()),
+            0 => return heard,
             8 => {}
             _ => return Err(Failure::Parent(io::ErrorKind::InvalidData.into())),
         }
@@ -248,7 +250,7 @@ fn hear(report: &mut File, running: &mut Running) -> Result<(), Failure> {
             MOVED => running.follow(value)?,
             index => {
                 let index = usize::try_from(index).unwrap_or(usize::MAX);
-                return Err(Failure::Child(index, io::Error::from_raw_os_error(value)));
+                heard = Err(Failure::Child(index, io::Error::from_raw_os_error(value)));
             }
         }
     }
