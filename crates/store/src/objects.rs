@@ -28,6 +28,9 @@ pub(crate) struct Objects {
     dir: Arc<Dir>,
     alternates: Vec<Arc<Self>>,
     runs: RwLock<Runs>,
+    /// Held from the look at the directory until the runs are replaced: of two threads at once, the
+    /// one that looked first would else put its older view in place last.
+    refreshing: Mutex<()>,
     files: Mutex<HashMap<PackId, Arc<File>>>,
 }
 
@@ -42,8 +45,13 @@ struct Runs {
 
 impl Objects {
     pub(crate) fn open(dir: Dir, alternates: Vec<Arc<Self>>) -> Result<Self> {
-        let runs = RwLock::default();
-        let objects = Self { dir: Arc::new(dir), alternates, runs, files: Mutex::default() };
+        let objects = Self {
+            dir: Arc::new(dir),
+            alternates,
+            runs: RwLock::default(),
+            refreshing: Mutex::default(),
+            files: Mutex::default(),
+        };
         objects.refresh()?;
         Ok(objects)
     }
@@ -54,6 +62,7 @@ impl Objects {
 
     /// Looks again at which index files there are.
     pub(crate) fn refresh(&self) -> Result<()> {
+        let _alone = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let names = self.dir.names()?;
         let packs: BTreeSet<_> =
             names.iter().filter_map(|name| PackId::from_name(name, b".idx")).collect();

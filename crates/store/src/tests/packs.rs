@@ -32,3 +32,28 @@ fn big_contents_come_back_whatever_pieces_they_came_in() {
     }
     assert_eq!(store.check(Mode::Check).unwrap(), []);
 }
+
+#[test]
+fn packs_sealed_at_once_are_all_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = create(&dir);
+    let transaction = store.begin().unwrap();
+    for round in 0..60_u32 {
+        let barrier = std::sync::Barrier::new(4);
+        let seal = |content: Vec<u8>| {
+            let mut pack = transaction.pack().unwrap();
+            let id = pack.add(&content).unwrap();
+            barrier.wait();
+            transaction.seal(pack).unwrap();
+            id
+        };
+        let ids: Vec<_> = std::thread::scope(|scope| {
+            let contents = (0..4_u32).map(|thread| noise(round * 4 + thread, 100));
+            let threads: Vec<_> = contents.map(|c| scope.spawn(|| seal(c))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        for id in ids {
+            assert!(store.objects.find(&id).unwrap().is_some(), "round {round}");
+        }
+    }
+}
