@@ -27,6 +27,7 @@ impl User {
     /// Makes a user whose name starts with `prefix`.
     pub(crate) fn create(prefix: &str, home: &Path) -> anyhow::Result<Self> {
         let name = format!("{prefix}-{}", std::process::id());
+        remove_left(&name)?;
         let mut useradd = Command::new("useradd");
         run(useradd.arg("--create-home").arg("--home-dir").arg(home).arg(&name))?;
         let mut user = Self { name, home: home.to_owned(), uid: 0, gid: 0, subordinate: (0, 0) };
@@ -105,6 +106,16 @@ impl User {
         }
         found
     }
+}
+
+/// Removes the user of a run that was killed: in a PID namespace of its own the next one has the same
+/// process id, and so the same name.
+fn remove_left(name: &str) -> anyhow::Result<()> {
+    let known = fs::read_to_string("/etc/passwd")?;
+    if known.lines().any(|line| line.split(':').next() == Some(name)) {
+        run(Command::new("userdel").arg("--force").arg(name))?;
+    }
+    Ok(())
 }
 
 impl Drop for User {
