@@ -163,3 +163,14 @@ fn a_lost_pack_is_found_and_mended() {
         &["localhost/a:1", "localhost/b:1"],
     );
 }
+
+#[test]
+fn a_damaged_index_is_told_with_the_images_that_only_it_vouched_for() {
+    let index = |sample: &Sample, at: usize| {
+        let place = sample.engine.store().locate(&ObjectId::of(&[3; 70_000])).unwrap().unwrap();
+        flip(&file(sample, "objects", Some(&format!("pack-{}.idx", place.pack))), at);
+    };
+    // The magic, and the id of the first entry.
+    damaged(|sample| index(sample, 0), "index", &["localhost/b:1"]);
+    damaged(|sample| index(sample, 64 + 32 + 4), "index", &["localhost/b:1"]);
+}

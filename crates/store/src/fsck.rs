@@ -1,5 +1,6 @@
 //! Checking a store: every damaged or missing thing is found and named.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -28,8 +29,11 @@ pub enum Mode {
 /// Something wrong with a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// The index of a pack is damaged: its objects cannot be found.
+    /// The index of a pack is damaged. Objects that no other has are named as missing too.
     Index(PackId),
+    /// A merged index, of this file name, is damaged or does not say what those of its packs say. It
+    /// is derived from them.
+    Merged(Vec<u8>),
     /// An object is in a pack that does not exist or does not hold its content.
     Object(ObjectId, PackId),
     /// A tree names an object that is in no pack.
@@ -89,76 +93,43 @@ impl Store {
             }
         };
         let mut problems = Vec::new();
-        if mode == Mode::Repair {
-            self.objects.forget_merged()?;
-        }
-        for name in self.objects.dir().names()? {
-            if let Some(pack) = PackId::from_name(&name, b".idx") {
-                self.check_pack(pack, mode, &mut problems)?;
-            }
-        }
-        if mode == Mode::Repair {
-            // Many packs are slow to search, and no more; it may need space that there is not.
-            let _ = self.objects.merge_indexes();
-        }
-        self.objects.refresh()?;
-        self.check_trees(mode, &mut problems)?;
+        // Before the packs: their contents are in packs that are looked at, whoever writes meanwhile.
+        let trees = self.trees.names()?;
+        let there = self.check_packs(mode, &mut problems)?;
+        self.check_trees(&trees, &there, mode, &mut problems)?;
         self.check_blobs(mode, &mut problems)?;
         self.check_recipes(mode, &mut problems)?;
         self.check_references(mode, &mut problems)?;
         Ok(problems)
     }
 
-    fn check_pack(&self, pack: PackId, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
-        let index = match mode {
-            Mode::Check => self.objects.read_only_index(pack),
-            Mode::Repair => self.objects.pack_index(pack),
-        };
-        let index = index.and_then(|index| index.verify().map(|()| index));
-        let index = match index {
-            Ok(index) => index,
-            Err(StoreError::Damaged { .. }) => {
-                problems.push(Problem::Index(pack));
-                if mode == Mode::Repair {
-                    self.objects.dir().remove(pack.index_name())?;
-                    self.objects.dir().sync()?;
-                }
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
-        let mut bad = Vec::new();
-        index.for_each(|entry| {
-            let read = || self.objects.read(&entry.record.id, entry.record.at, |_| Ok(()));
-            if !entry.dropped && unless_damaged(read())?.is_none() {
-                problems.push(Problem::Object(entry.record.id, pack));
-                bad.push(entry.number);
-            }
-            Ok(())
-        })?;
-        if mode == Mode::Repair && !bad.is_empty() { index.drop_entries(&bad) } else { Ok(()) }
-    }
-
-    fn check_trees(&self, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
-        for name in self.trees.names()? {
+    /// `there` are the objects of this store.
+    fn check_trees(
+        &self,
+        names: &[Vec<u8>],
+        there: &HashSet<ObjectId>,
+        mode: Mode,
+        problems: &mut Vec<Problem>,
+    ) -> Result<()> {
+        for name in names {
             if let Some(tree) = name.strip_suffix(image::SUFFIX.as_bytes()) {
                 self.check_image(tree, problems)?;
                 // What is derived may point at what was dropped; it is made again.
                 if mode == Mode::Repair {
-                    self.trees.remove(OsStr::from_bytes(&name))?;
+                    self.trees.remove(OsStr::from_bytes(name))?;
                 }
                 continue;
             }
-            let Some(tree) = core::str::from_utf8(&name).ok().and_then(ObjectId::from_hex) else {
+            let Some(tree) = core::str::from_utf8(name).ok().and_then(ObjectId::from_hex) else {
                 continue;
             };
             let before = problems.len();
             match self.description().backend {
-                Backend::Packed => self.check_objects(&tree, problems)?,
+                Backend::Packed => self.check_objects(&tree, there, problems)?,
                 Backend::Loose => self.check_checkouts(&tree, problems)?,
             }
             if mode == Mode::Repair && problems.len() > before {
-                self.trees.remove(OsStr::from_bytes(&name))?;
+                self.trees.remove(OsStr::from_bytes(name))?;
             }
         }
         if mode == Mode::Check {
@@ -179,14 +150,19 @@ impl Store {
         Ok(())
     }
 
-    fn check_objects(&self, tree: &ObjectId, problems: &mut Vec<Problem>) -> Result<()> {
+    fn check_objects(
+        &self,
+        tree: &ObjectId,
+        there: &HashSet<ObjectId>,
+        problems: &mut Vec<Problem>,
+    ) -> Result<()> {
         let objects = self.listing(tree).and_then(|listing| objects_of(&listing));
         let Some(objects) = unless_damaged(objects)? else {
             problems.push(Problem::Tree(*tree));
             return Ok(());
         };
         for object in objects {
-            if self.objects.find(&object)?.is_none() {
+            if !there.contains(&object) && !self.objects.is_in_alternates(&object)? {
                 problems.push(Problem::MissingObject { tree: *tree, object });
             }
         }

@@ -114,6 +114,10 @@ impl Store {
     }
 
     fn mark(&self, references: &dyn References, without: &[Vec<u8>]) -> Result<Marked> {
+        // By one with a flipped bit, what is needed would go.
+        for pack in self.objects.packs() {
+            self.objects.read_only_index(pack)?.verify()?;
+        }
         let mut todo = references.pinned().map_err(|source| StoreError::Pinned { source })?;
         for name in self.references()?.iter().filter(|name| !without.contains(*name)) {
             todo.extend(self.reference(name)?);

@@ -18,7 +18,8 @@ const LIMIT: u64 = 4 << 30;
 impl Store {
     /// Reads the image of a tree back and compares the two. An image is good if nothing would read
     /// anything wrong from it, so also if there is none, if it points at packs that have gone (it is
-    /// made again before it is used), and if there is no listing that it could be compared with.
+    /// made again before it is used), and if there is no listing or no index that it could be
+    /// compared with.
     pub(crate) fn image_is_good(&self, id: &ObjectId) -> Result<bool> {
         let name = image_name(id);
         let Some(file) = self.trees.open_file(&name)? else { return Ok(true) };
@@ -33,7 +34,7 @@ impl Store {
             }
         }
         let Some(image) = self.trees.read(&name, LIMIT)? else { return Ok(true) };
-        let places = self.places(&tree)?;
+        let Some(places) = self.places(&tree, &packs)? else { return Ok(true) };
         let object = |content: &Content| match content {
             Content::Inline(bytes) => Some(ObjectId::of(bytes)),
             Content::Chunk { device, block, .. } => {
@@ -45,18 +46,25 @@ impl Store {
         Ok(found.is_ok_and(|found| found == as_mounted(tree)))
     }
 
-    /// Where the contents of a tree lie, by pack and block.
-    fn places(&self, tree: &Tree) -> Result<HashMap<(PackId, u64), ObjectId>> {
+    /// Where the contents of a tree lie in these packs, by pack and block; `None` where an index is
+    /// damaged. Merged indexes are not asked: what one got wrong would confirm itself.
+    fn places(&self, tree: &Tree, packs: &[PackId]) -> Result<Option<Places>> {
         let mut places = HashMap::new();
-        for entry in &tree.entries {
-            let Kind::File { object, .. } = entry.kind else { continue };
-            for at in self.objects.find_all(&object)? {
-                places.insert((at.pack, at.offset / BLOCK), object);
+        for pack in packs {
+            let Some(index) = self.objects.index_of(*pack)? else { return Ok(None) };
+            for entry in &tree.entries {
+                let Kind::File { object, .. } = entry.kind else { continue };
+                let Some(records) = unless_damaged(index.find(&object))? else { return Ok(None) };
+                let blocks = records.iter().map(|record| record.at.offset / BLOCK);
+                places.extend(blocks.map(|block| ((*pack, block), object)));
             }
         }
-        Ok(places)
+        Ok(Some(places))
     }
 }
+
+/// Objects by pack and block.
+type Places = HashMap<(PackId, u64), ObjectId>;
 
 /// A tree as its image shows it: a directory that its archive only implied is one like others.
 fn as_mounted(mut tree: Tree) -> Tree {

@@ -17,6 +17,7 @@ mod gc;
 mod ids;
 mod image;
 mod image_check;
+mod index_check;
 mod ingest;
 mod layer;
 mod layout;

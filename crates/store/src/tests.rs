@@ -11,6 +11,7 @@ use crate::{
     Access, Backend, Collected, Mode, Problem, Recipe, References, Result, Store, StoreError, Wait,
 };
 
+mod indexes;
 mod layers;
 mod loose;
 mod packs;

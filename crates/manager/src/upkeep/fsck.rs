@@ -1,6 +1,6 @@
 //! Whether a store is whole, in terms of images.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use creel_base::digest::{Digest, ObjectId};
 use creel_store::{Difference, Mode, Problem, chain_ids};
@@ -25,7 +25,8 @@ pub struct Check {
 /// One thing that is damaged or missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What it is: `object`, `tree`, `erofs image`, `checkout`, `file`, `blob`, `layer`, `index` or `reference`.
+    /// What it is: `object`, `tree`, `erofs image`, `checkout`, `file`, `blob`, `layer`, `index`,
+    /// `merged index` or `reference`.
     pub what: &'static str,
     /// Its name: a digest, an id, or the name of a reference.
     pub name: String,
@@ -37,11 +38,13 @@ pub struct Finding {
 
 /// What is made of other things in the store, and is made again when it is next used.
 const DERIVED: &str = "erofs image";
+/// What saves look-ups, and is made again when it is worth it.
+const MERGED: &str = "merged index";
 
 impl Finding {
     /// Tells whether dropping it loses nothing.
     pub fn is_derived(&self) -> bool {
-        self.what == DERIVED
+        [DERIVED, MERGED].contains(&self.what)
     }
 }
 
@@ -55,8 +58,9 @@ impl Engine {
     pub fn check(&self, mode: Mode) -> Result<Check, UpkeepError> {
         // Before anything is dropped: afterwards nothing leads from the images to it.
         let inventory = self.inventory()?;
-        let hit = Hit::new(self, &inventory);
+        let mut hit = Hit::new(self, &inventory);
         let problems = self.store.check(mode)?;
+        hit.lost = lost(&problems);
         let mut found: Vec<Finding> = problems.iter().map(|problem| hit.finding(problem)).collect();
         for needs in &inventory {
             found.extend(needs.missing.iter().map(|missing| Finding {
@@ -72,9 +76,20 @@ impl Engine {
     }
 }
 
+/// The objects that are in no index that can be read.
+fn lost(problems: &[Problem]) -> HashSet<ObjectId> {
+    let objects = problems.iter().map(|problem| match problem {
+        Problem::MissingObject { object, .. } => Some(*object),
+        _ => None,
+    });
+    objects.flatten().collect()
+}
+
 /// The way back from damaged things to images.
 struct Hit<'a> {
     inventory: &'a [Needs],
+    /// The objects that no index has.
+    lost: HashSet<ObjectId>,
     /// The contents of each.
     contents: Vec<HashMap<ObjectId, u64>>,
 }
@@ -82,13 +97,18 @@ struct Hit<'a> {
 impl<'a> Hit<'a> {
     fn new(engine: &Engine, inventory: &'a [Needs]) -> Self {
         let contents = |needs: &Needs| contents(&engine.store, &needs.trees);
-        Self { inventory, contents: inventory.iter().map(contents).collect() }
+        let contents = inventory.iter().map(contents).collect();
+        Self { inventory, lost: HashSet::new(), contents }
     }
 
     fn finding(&self, problem: &Problem) -> Finding {
         let (what, name, words, images) = match problem {
             Problem::Index(pack) => {
-                ("index", pack.to_string(), "is damaged: its objects are lost", Vec::new())
+                let words = "is damaged, and what no other index has is lost";
+                ("index", pack.to_string(), words, self.with_lost())
+            }
+            Problem::Merged(index) => {
+                (MERGED, text(index), "does not say what the indexes of its packs say", Vec::new())
             }
             Problem::Object(object, _) => {
                 ("object", object.hex(), "is damaged", self.with_object(object))
@@ -143,6 +163,14 @@ impl<'a> Hit<'a> {
     fn with_object(&self, object: &ObjectId) -> Vec<String> {
         let images = self.inventory.iter().zip(&self.contents);
         let hit = images.filter(|(_, contents)| contents.contains_key(object));
+        hit.flat_map(|(needs, _)| needs.names.clone()).collect()
+    }
+
+    /// The images that need an object which no index has.
+    fn with_lost(&self) -> Vec<String> {
+        let images = self.inventory.iter().zip(&self.contents);
+        let hit =
+            images.filter(|(_, contents)| self.lost.iter().any(|it| contents.contains_key(it)));
         hit.flat_map(|(needs, _)| needs.names.clone()).collect()
     }
 

@@ -126,15 +126,6 @@ impl Index {
         Ok(found)
     }
 
-    /// Reads the entries from number `start` up to `end`.
-    fn range(&self, file: &File, start: u32, end: u32) -> Result<Vec<Entry>> {
-        let bytes = self.bytes(file, start, end)?;
-        (start..end)
-            .zip(bytes.chunks_exact(ENTRY))
-            .map(|(number, entry)| self.entry(number, entry))
-            .collect()
-    }
-
     fn bytes(&self, file: &File, start: u32, end: u32) -> Result<Vec<u8>> {
         let mut bytes = vec![0; (end - start) as usize * ENTRY];
         let at = self.entries_at + u64::from(start) * ENTRY as u64;
@@ -166,14 +157,24 @@ impl Index {
 
     /// Calls `each` on every entry in order of object id.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&Entry) -> Result<()>) -> Result<()> {
-        const BATCH: u32 = 4096;
         let Some(file) = self.file()? else { return Ok(()) };
+        self.batches(&file, |start, bytes| {
+            let mut entries = (start..).zip(bytes.chunks_exact(ENTRY));
+            entries.try_for_each(|(number, bytes)| each(&self.entry(number, bytes)?))
+        })
+    }
+
+    /// Passes the bytes of many entries at a time to `each`, with the number of the first.
+    fn batches(
+        &self,
+        file: &File,
+        mut each: impl FnMut(u32, &mut [u8]) -> Result<()>,
+    ) -> Result<()> {
+        const BATCH: u32 = 4096;
         let mut start = 0;
         while start < self.count {
             let end = start.saturating_add(BATCH).min(self.count);
-            for entry in self.range(&file, start, end)? {
-                each(&entry)?;
-            }
+            each(start, &mut self.bytes(file, start, end)?)?;
             start = end;
         }
         Ok(())
@@ -205,17 +206,17 @@ impl Index {
         read(&file, &self.path, &mut head, 0)?;
         hasher.update(&head);
         let mut last = None;
-        let mut entry_bytes = [0; ENTRY];
-        for number in 0..self.count {
-            let at = self.entries_at + u64::from(number) * ENTRY as u64;
-            read(&file, &self.path, &mut entry_bytes, at)?;
-            let id = self.entry(number, &entry_bytes)?.record.id;
-            if last.replace(id) > Some(id) {
-                return Err(StoreError::damaged(&self.path, "entries are not in order"));
+        self.batches(&file, |start, bytes| {
+            for (number, bytes) in (start..).zip(bytes.chunks_exact_mut(ENTRY)) {
+                let id = self.entry(number, bytes)?.record.id;
+                if last.replace(id) > Some(id) {
+                    return Err(StoreError::damaged(&self.path, "entries are not in order"));
+                }
+                bytes[STATE_AT] = 0;
             }
-            entry_bytes[STATE_AT] = 0;
-            hasher.update(&entry_bytes);
-        }
+            hasher.update(bytes);
+            Ok(())
+        })?;
         let mut sum = [0; CHECKSUM];
         let at = self.entries_at + u64::from(self.count) * ENTRY as u64;
         read(&file, &self.path, &mut sum, at)?;

@@ -104,7 +104,7 @@ impl PackWriter {
 
     /// Tells whether the object need not be kept here.
     fn is_known(&self, id: &ObjectId) -> Result<bool> {
-        let elsewhere = || self.objects.find(id).map(|at| at.is_some());
+        let elsewhere = || self.objects.seems_known(id);
         Ok(self.records.contains_key(id) || self.known == Known::Skip && elsewhere()?)
     }
 

@@ -1,4 +1,7 @@
-//! Finding and reading objects, in a store and in its alternates.
+//! The objects of a store and of its alternates: which files hold them, and reading them.
+
+mod lookup;
+mod merged;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -11,11 +14,8 @@ use crate::damage::unless_damaged;
 use crate::dir::Dir;
 use crate::error::{Result, StoreError};
 use crate::pack::index::Index;
-use crate::pack::writer::write_index;
-use crate::pack::{Location, PackId, Record};
+use crate::pack::{Location, PackId};
 
-/// More index files than this are merged by the next transaction.
-const MAX_RUNS: usize = 4;
 /// No more packs than this are kept open, and no more indexes: a process has often but 1024
 /// descriptors for all it does.
 const MAX_OPEN: usize = 32;
@@ -32,6 +32,9 @@ pub(crate) struct Objects {
     /// one that looked first would else put its older view in place last.
     refreshing: Mutex<()>,
     files: Mutex<HashMap<PackId, Arc<File>>>,
+    /// Indexes of single packs that were asked about what a merged one says; `None` for one that is
+    /// damaged.
+    own: Mutex<HashMap<PackId, Option<Arc<Index>>>>,
 }
 
 /// The index files in use.
@@ -51,6 +54,7 @@ impl Objects {
             runs: RwLock::default(),
             refreshing: Mutex::default(),
             files: Mutex::default(),
+            own: Mutex::default(),
         };
         objects.refresh()?;
         Ok(objects)
@@ -78,20 +82,15 @@ impl Objects {
         }
         for pack in uncovered {
             let name = pack.index_name().into_bytes();
-            if let Some(index) = self.open_index(&name)? {
+            // One that is damaged vouches for nothing. The pack counts, so that a check finds it.
+            if let Some(index) = unless_damaged(self.open_index(&name))?.flatten() {
                 let crowded = indexes.len() >= MAX_OPEN;
                 indexes.push((name, if crowded { index.parked(&self.dir) } else { index }));
             }
         }
         *self.runs.write().unwrap_or_else(PoisonError::into_inner) = Runs { indexes, packs };
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(())
-    }
-
-    fn open_index(&self, name: &[u8]) -> Result<Option<Index>> {
-        use std::os::unix::ffi::OsStrExt as _;
-        let name = std::ffi::OsStr::from_bytes(name);
-        let Some(file) = self.dir.open_file(name)? else { return Ok(None) };
-        Index::open(file, &self.dir.path_of(name)).map(Some)
     }
 
     /// Opens the index of one pack for writing.
@@ -110,116 +109,6 @@ impl Objects {
     /// The packs of this store, without its alternates.
     pub(crate) fn packs(&self) -> BTreeSet<PackId> {
         self.runs.read().unwrap_or_else(PoisonError::into_inner).packs.clone()
-    }
-
-    /// The first place where an object lies.
-    pub(crate) fn find(&self, id: &ObjectId) -> Result<Option<Location>> {
-        if let Some(location) = self.find_first(id)? {
-            return Ok(Some(location));
-        }
-        for alternate in &self.alternates {
-            if let Some(location) = alternate.find(id)? {
-                return Ok(Some(location));
-            }
-        }
-        Ok(None)
-    }
-
-    /// All places where an object lies, those in alternates last.
-    pub(crate) fn find_all(&self, id: &ObjectId) -> Result<Vec<Location>> {
-        let mut found = self.find_own(id)?;
-        for alternate in &self.alternates {
-            found.extend(alternate.find_all(id)?);
-        }
-        Ok(found)
-    }
-
-    /// A place where an object lies in this store, with no look at more indexes than it takes.
-    fn find_first(&self, id: &ObjectId) -> Result<Option<Location>> {
-        let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);
-        for (_, index) in &runs.indexes {
-            let records = index.find(id)?;
-            let mut places = records.iter().map(|record| record.at);
-            if let Some(at) = places.find(|at| runs.packs.contains(&at.pack)) {
-                return Ok(Some(at));
-            }
-        }
-        Ok(None)
-    }
-
-    fn find_own(&self, id: &ObjectId) -> Result<Vec<Location>> {
-        let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found = Vec::new();
-        for (_, index) in &runs.indexes {
-            let records = index.find(id)?;
-            found.extend(
-                records.iter().map(|record| record.at).filter(|at| runs.packs.contains(&at.pack)),
-            );
-        }
-        Ok(found)
-    }
-
-    /// Merges index files when there are too many: smaller ones first, so that each entry is
-    /// rewritten a number of times that grows with the logarithm of the store's size.
-    pub(crate) fn merge_indexes(&self) -> Result<()> {
-        self.refresh()?;
-        let merged = {
-            let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
-            if runs.indexes.len() <= MAX_RUNS {
-                return Ok(());
-            }
-            runs.indexes.sort_by_key(|(_, index)| index.count());
-            let mut total = 0_u64;
-            let taken = runs.indexes.iter().take_while(|(_, index)| {
-                let small = total == 0 || u64::from(index.count()) <= total.saturating_mul(2);
-                total += u64::from(index.count());
-                small
-            });
-            let taken = taken.count().max(2);
-            self.write_merged(runs.indexes.get(..taken).unwrap_or_default(), &runs.packs)?
-        };
-        for name in merged.iter().filter(|name| is_multi(name)) {
-            use std::os::unix::ffi::OsStrExt as _;
-            self.dir.remove(std::ffi::OsStr::from_bytes(name))?;
-        }
-        self.refresh()
-    }
-
-    /// Writes one index over those given and returns their names.
-    fn write_merged(
-        &self,
-        indexes: &[(Vec<u8>, Index)],
-        existing: &BTreeSet<PackId>,
-    ) -> Result<Vec<Vec<u8>>> {
-        let mut packs = Vec::new();
-        let mut records: Vec<Record> = Vec::new();
-        for (_, index) in indexes {
-            packs.extend(index.packs().iter().copied().filter(|pack| existing.contains(&pack.0)));
-            index.for_each(|entry| {
-                if !entry.dropped && existing.contains(&entry.record.at.pack) {
-                    records.push(entry.record);
-                }
-                Ok(())
-            })?;
-        }
-        packs.sort_unstable();
-        packs.dedup();
-        records.sort_unstable_by_key(|record| (record.id, record.at.pack));
-        records.dedup();
-        let name = PackId(
-            crate::dir::random().map_err(StoreError::io("name an index in", self.dir.path()))?,
-        );
-        write_index(self, &format!("multi-{name}.idx"), &packs, &records)?;
-        Ok(indexes.iter().map(|(name, _)| name.clone()).collect())
-    }
-
-    /// Removes every merged index: they may name what is about to go. Durable on return.
-    pub(crate) fn forget_merged(&self) -> Result<()> {
-        use std::os::unix::ffi::OsStrExt as _;
-        for name in self.dir.names()?.iter().filter(|name| is_multi(name)) {
-            self.dir.remove(std::ffi::OsStr::from_bytes(name))?;
-        }
-        self.dir.sync()
     }
 
     /// Opens a pack, of this store or of an alternate.
