@@ -174,3 +174,26 @@ fn a_damaged_index_is_told_with_the_images_that_only_it_vouched_for() {
     damaged(|sample| index(sample, 0), "index", &["localhost/b:1"]);
     damaged(|sample| index(sample, 64 + 32 + 4), "index", &["localhost/b:1"]);
 }
+
+#[test]
+fn an_odd_file_among_the_references_stops_only_what_collects() {
+    let sample = two_images();
+    let refs = sample.directory.path().join("store/refs");
+    std::fs::create_dir(refs.join("localhost%2fodd%3a1")).unwrap();
+    std::fs::write(refs.join("junk"), b"junk").unwrap();
+    let images = sample.engine.images().unwrap();
+    assert_eq!((images.images.len(), images.damaged.len()), (2, 1));
+    assert!(sample.engine.image("localhost/a:1").is_ok() && sample.engine.image("odd:1").is_err());
+    let refused = |error: creel_manager::upkeep::UpkeepError| error.to_string();
+    assert!(refused(sample.engine.prune(Scope::UnusedImages).unwrap_err()).contains("refs/junk"));
+    assert!(refused(sample.engine.prunable(Scope::Garbage).unwrap_err()).contains("refs/junk"));
+    assert_eq!(sample.engine.images().unwrap().images.len(), 2, "nothing went before it refused");
+    for mode in [StoreCheck::Check, StoreCheck::Repair] {
+        let check = sample.again().check(mode).unwrap();
+        let found: Vec<_> = check.problems.iter().map(|found| (found.what, &*found.name)).collect();
+        assert_eq!(found, [("reference", "junk"), ("reference", "localhost/odd:1")]);
+        assert_eq!(check.broken_images, ["localhost/odd:1"]);
+    }
+    assert_eq!(sample.again().check(StoreCheck::Check).unwrap().problems, []);
+    sample.engine.prune(Scope::Garbage).unwrap();
+}

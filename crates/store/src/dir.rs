@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir};
+use rustix::io::Errno;
 
 use crate::error::{Result, StoreError};
 use crate::fault;
@@ -43,7 +44,7 @@ impl Dir {
         let path = self.path_of(&name);
         match rustix::fs::openat(&self.fd, name.as_ref(), flags, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { fd, path })),
-            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(StoreError::io("open", &path)(errno.into())),
         }
     }
@@ -53,7 +54,7 @@ impl Dir {
         let path = self.path_of(&name);
         let made = self.step().and_then(|()| {
             match rustix::fs::mkdirat(&self.fd, name.as_ref(), Mode::RWXU) {
-                Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+                Ok(()) | Err(Errno::EXIST) => Ok(()),
                 Err(errno) => Err(errno.into()),
             }
         });
@@ -81,7 +82,7 @@ impl Dir {
 
     /// The names in the directory, half-written files included; sorted.
     pub(crate) fn all_names(&self) -> Result<Vec<Vec<u8>>> {
-        let failed = |errno: rustix::io::Errno| StoreError::io("list", &self.path)(errno.into());
+        let failed = |errno: Errno| StoreError::io("list", &self.path)(errno.into());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, c".", flags, Mode::empty()).map_err(failed)?;
         let mut buffer = Vec::with_capacity(64 * 1024);
@@ -112,7 +113,7 @@ impl Dir {
         let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         match rustix::fs::openat(&self.fd, name.as_ref(), flags, Mode::empty()) {
             Ok(fd) => Ok(Some(File::from(fd))),
-            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(StoreError::io("open", &self.path_of(name))(errno.into())),
         }
     }
@@ -136,15 +137,21 @@ impl Dir {
         made.map_err(StoreError::io("create", &self.path_of(&name)))
     }
 
-    /// Reads a whole file of at most `limit` bytes; `None` when there is none.
+    /// Reads a whole file of at most `limit` bytes; `None` when there is none. What is no regular
+    /// file is damage, and not followed.
     pub(crate) fn read(&self, name: impl AsRef<OsStr>, limit: u64) -> Result<Option<Vec<u8>>> {
-        let Some(file) = self.open_file(&name)? else { return Ok(None) };
+        let path = self.path_of(&name);
+        let file = match self.open_file(&name) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(unless_no_file(error, &path)),
+        };
         let mut bytes = Vec::new();
-        file.take(limit.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(StoreError::io("read", &self.path_of(&name)))?;
+        let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(StoreError::io("read", &path))
+            .map_err(|error| unless_no_file(error, &path))?;
         if bytes.len() as u64 > limit {
-            return Err(StoreError::damaged(&self.path_of(&name), "longer than it may be"));
+            return Err(StoreError::damaged(&path, "longer than it may be"));
         }
         Ok(Some(bytes))
     }
@@ -191,11 +198,23 @@ impl Dir {
         let removed = self.step().and_then(|()| {
             match rustix::fs::unlinkat(&self.fd, name.as_ref(), AtFlags::empty()) {
                 Ok(()) => Ok(true),
-                Err(rustix::io::Errno::NOENT) => Ok(false),
+                Err(Errno::NOENT) => Ok(false),
                 Err(errno) => Err(errno.into()),
             }
         });
         removed.map_err(StoreError::io("remove", &self.path_of(&name)))
+    }
+
+    /// Moves what has a name into another directory, under a name that nothing has there.
+    pub(crate) fn move_to(&self, name: impl AsRef<OsStr>, other: &Self) -> Result<()> {
+        let path = self.path_of(&name);
+        let moved = self.step().and_then(|()| {
+            let free = format!("{}-{}", random_hex()?, name.as_ref().display());
+            Ok(rustix::fs::renameat(&self.fd, name.as_ref(), &other.fd, free)?)
+        });
+        moved.map_err(StoreError::io("move away", &path))?;
+        other.sync()?;
+        self.sync()
     }
 
     /// Makes the directory's own changes durable.
@@ -207,6 +226,18 @@ impl Dir {
 
     fn step(&self) -> io::Result<()> {
         fault::step()
+    }
+}
+
+/// Tells what the kernel says of what is no regular file from trouble of the machine.
+fn unless_no_file(error: StoreError, path: &Path) -> StoreError {
+    let StoreError::Io { source, .. } = &error else { return error };
+    match Errno::from_io_error(source) {
+        // A symbolic link, a socket, a directory.
+        Some(Errno::LOOP | Errno::NXIO | Errno::ISDIR) => {
+            StoreError::damaged(path, "not a regular file")
+        }
+        _ => error,
     }
 }
 

@@ -8,7 +8,7 @@ use creel_base::digest::{Digest, ObjectId};
 
 use crate::config::Backend;
 use crate::damage::unless_damaged;
-use crate::error::{Result, StoreError};
+use crate::error::Result;
 use crate::gc::objects_of;
 use crate::image;
 use crate::lock::{self, Kind, Wait};
@@ -64,8 +64,16 @@ pub enum Problem {
     Recipe(Digest),
     /// The tape is damaged or missing by which the archive of the layer with this diff id is made again.
     Tape(Digest),
-    /// A reference is damaged, or names what is neither a blob nor a tree nor a layer here.
+    /// A reference is damaged or no file at all, or names what is neither a blob nor a tree nor a
+    /// layer here.
     Reference(Vec<u8>),
+    /// A reference cannot be read. Repair leaves it: it may be whole.
+    UnreadableReference {
+        /// Its name.
+        name: Vec<u8>,
+        /// What keeps it from being read.
+        why: String,
+    },
 }
 
 /// How a file differs from what a tree says.
@@ -239,31 +247,5 @@ impl Store {
             }
             _ => Ok(()),
         }
-    }
-
-    fn check_references(&self, mode: Mode, problems: &mut Vec<Problem>) -> Result<()> {
-        for name in self.references()? {
-            let whole = match self.reference(&name) {
-                Ok(Some(digest)) => self.is_there(&digest)?,
-                Ok(None) => true,
-                Err(StoreError::Damaged { .. }) => false,
-                Err(error) => return Err(error),
-            };
-            if !whole {
-                if mode == Mode::Repair {
-                    self.remove_reference(&name)?;
-                }
-                problems.push(Problem::Reference(name));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a digest is that of a tree, a blob or a layer here.
-    fn is_there(&self, digest: &Digest) -> Result<bool> {
-        let tree = ObjectId::try_from(*digest).ok().map(|id| self.listing(&id));
-        Ok(matches!(tree.map(unless_damaged).transpose()?, Some(Some(_)))
-            || unless_damaged(self.blob(digest))?.is_some()
-            || matches!(unless_damaged(self.recipe(digest))?, Some(Some(_))))
     }
 }

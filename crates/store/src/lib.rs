@@ -29,6 +29,7 @@ mod objects;
 mod pack;
 mod partial;
 mod recipe;
+mod reference_check;
 mod scan;
 mod stack;
 mod store;

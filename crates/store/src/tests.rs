@@ -15,6 +15,7 @@ mod indexes;
 mod layers;
 mod loose;
 mod packs;
+mod references;
 mod snapshot;
 mod tapes;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use creel_base::digest::Digest;
 use creel_base::reference::Reference;
 use creel_image::document::{self, Document, Expected};
+use creel_store::StoreError;
 
 use super::{Image, ImageError};
 use crate::Engine;
@@ -18,6 +19,9 @@ pub struct Images {
     pub damaged: Vec<(Reference, ImageError)>,
 }
 
+/// The manifest that a name leads to, or why that cannot be read.
+type Named = Result<Digest, StoreError>;
+
 impl Engine {
     /// Lists the images that have names, each once, with all its names. Sorted by its first name.
     ///
@@ -25,10 +29,13 @@ impl Engine {
     /// [`ImageError::Store`]. An image that cannot be read is listed as such.
     pub fn images(&self) -> Result<Images, ImageError> {
         let mut by_manifest: BTreeMap<Digest, Vec<Reference>> = BTreeMap::new();
-        for (name, digest) in self.names()? {
-            by_manifest.entry(digest).or_default().push(name);
-        }
         let mut found = Images::default();
+        for (name, digest) in self.all_names()? {
+            match digest {
+                Ok(digest) => by_manifest.entry(digest).or_default().push(name),
+                Err(error) => found.damaged.push((name, error.into())),
+            }
+        }
         for (digest, mut names) in by_manifest {
             names.sort();
             match (self.load(digest, names.clone()), names.first()) {
@@ -78,8 +85,15 @@ impl Engine {
         Ok(names)
     }
 
-    /// Returns the store's references that are names of images, and the manifests they name.
+    /// Returns the store's references that are names of images, and the manifests they name. Those
+    /// that cannot be read are left out.
     pub(super) fn names(&self) -> Result<Vec<(Reference, Digest)>, ImageError> {
+        let all = self.all_names()?.into_iter();
+        Ok(all.filter_map(|(name, digest)| Some((name, digest.ok()?))).collect())
+    }
+
+    /// Returns the names of images, and what reading each of them gave.
+    fn all_names(&self) -> Result<Vec<(Reference, Named)>, ImageError> {
         let mut names = Vec::new();
         for bytes in self.store.references()? {
             let text = String::from_utf8_lossy(&bytes);
@@ -87,9 +101,9 @@ impl Engine {
             if name.to_string() != text {
                 continue;
             }
-            if let Some(digest) = self.store.reference(&bytes)? {
-                names.push((name, digest));
-            }
+            // One that has just gone is no name any more.
+            let digest = self.store.reference(&bytes).transpose();
+            names.extend(digest.map(|digest| (name, digest)));
         }
         Ok(names)
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use creel_base::digest::{Digest, ObjectId};
+use creel_base::reference::Reference;
 use creel_store::{Difference, Mode, Problem, chain_ids};
 use serde::Serialize;
 
@@ -149,7 +150,12 @@ impl<'a> Hit<'a> {
                 ("layer", layer.to_string(), words, self.with_layer(layer))
             }
             Problem::Reference(name) => {
-                ("reference", text(name), "leads nowhere", vec![text(name)])
+                ("reference", text(name), "is damaged or leads nowhere", image(name))
+            }
+            Problem::UnreadableReference { name, why } => {
+                let problem = format!("cannot be read, and stays: {why}");
+                let (what, images) = ("reference", image(name));
+                return Finding { what, name: text(name), problem, images };
             }
         };
         Finding { what, name, problem: words.into(), images }
@@ -179,6 +185,12 @@ impl<'a> Hit<'a> {
             needs.diff_ids.contains(layer) || chain_ids(&needs.diff_ids).contains(layer)
         })
     }
+}
+
+/// The image that has a name; none where it is not one of an image.
+fn image(name: &[u8]) -> Vec<String> {
+    let name = String::from_utf8_lossy(name).into_owned();
+    if name.parse::<Reference>().is_ok() { vec![name] } else { Vec::new() }
 }
 
 const fn difference(what: Difference) -> &'static str {

@@ -67,6 +67,7 @@ impl Engine {
     ///
     /// [`UpkeepError`]. What was removed before stays so.
     pub fn prune(&self, scope: Scope) -> Result<Pruned, UpkeepError> {
+        self.read_references()?;
         let images = self.unneeded(scope)?;
         for name in &images {
             self.store.remove_reference(name.as_bytes())?;
@@ -79,6 +80,14 @@ impl Engine {
         let done = self.store.collect(&Documents::new(&keep), Wait::Forever)?;
         let freed = before.saturating_sub(self.store.usage()?.disk_bytes());
         Ok(Pruned { downloads, freed_bytes: Some(freed), ..Pruned::new(images, done) })
+    }
+
+    /// Refuses where a reference cannot be read, before anything goes: nobody knows what it keeps.
+    fn read_references(&self) -> Result<(), UpkeepError> {
+        for name in self.store.references()? {
+            self.store.reference(&name)?;
+        }
+        Ok(())
     }
 
     /// Unmounts the trees of an image that has lost its last name, but for those that containers
