@@ -2,6 +2,7 @@
 
 mod df;
 mod error;
+mod finding;
 mod fsck;
 mod inventory;
 mod pins;
@@ -9,6 +10,7 @@ mod prune;
 
 pub use df::{ImageUse, Part, Report};
 pub use error::UpkeepError;
-pub use fsck::{Check, Finding};
+pub use finding::Finding;
+pub use fsck::Check;
 pub use pins::{Holder, Pins};
 pub use prune::{Pruned, Scope};

@@ -6,8 +6,9 @@ mod sample;
 use std::path::{Path, PathBuf};
 
 use creel_base::digest::ObjectId;
+use creel_base::hint::Hint as _;
 use creel_manager::StoreCheck;
-use creel_manager::upkeep::Scope;
+use creel_manager::upkeep::{Check, Scope};
 use sample::Sample;
 
 static BIG: [u8; 100_000] = [1; 100_000];
@@ -196,4 +197,35 @@ fn an_odd_file_among_the_references_stops_only_what_collects() {
     }
     assert_eq!(sample.again().check(StoreCheck::Check).unwrap().problems, []);
     sample.engine.prune(Scope::Garbage).unwrap();
+}
+
+/// Makes a store not open, and repairs it as the hint says. Returns what that found.
+fn repaired(sample: &Sample, damage: impl Fn(&Path)) -> Check {
+    let store = sample.directory.path().join("store");
+    damage(&store);
+    let refused = Sample::opened(sample.directory.path()).err().unwrap();
+    let hint = refused.hint().unwrap();
+    assert!(hint.starts_with(&format!("run `creel --store {} fsck --repair`", store.display())));
+    sample.repair()
+}
+
+#[test]
+fn a_store_that_does_not_open_is_repaired_as_the_hint_says() {
+    let sample = two_images();
+    let check = repaired(&sample, |store| {
+        std::fs::remove_dir(store.join("checkouts")).unwrap();
+        flip(&store.join("store.json"), 30);
+    });
+    let found: Vec<_> = check.problems.iter().map(|found| (found.what, &*found.name)).collect();
+    assert_eq!(found, [("description", "store.json"), ("directory", "checkouts")]);
+    assert_eq!(sample.repair().problems, []);
+    let check = repaired(&sample, |store| {
+        std::fs::remove_dir_all(store.join("objects")).unwrap();
+    });
+    assert!(check.problems[0].is_vital() && check.problems.len() > 1);
+    assert_eq!(check.broken_images, ["localhost/a:1", "localhost/b:1"]);
+    let sample = Sample { engine: sample.again(), ..sample };
+    sample.image("localhost/a:1", &[BASE, &[("only-a", &[2; 50_000])]]);
+    sample.image("localhost/b:1", &[BASE, &[("only-b", &[3; 70_000])]]);
+    assert_eq!(sample.repair().problems, []);
 }

@@ -13,7 +13,8 @@ use creel_codec::tape::TapeError;
 use creel_codec::tree::TreeError;
 use rustix::io::Errno;
 
-use crate::pack::PackId;
+use crate::config::FORMAT;
+use crate::pack::{BLOCK, INLINE_LIMIT, PackId};
 
 /// Why a store operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,30 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// Nothing tells what a damaged `store.json` said.
+    #[error("cannot tell what `{}` said: {reason}", path.display())]
+    Undecided {
+        /// The `store.json`.
+        path: PathBuf,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// An alternate keeps contents in another way.
+    #[error("store `{}` cannot use `{}`, which has another backend", path.display(), alternate.display())]
+    WrongAlternate {
+        /// The store.
+        path: PathBuf,
+        /// The alternate.
+        alternate: PathBuf,
+    },
+    /// A directory that every store has is not there.
+    #[error("directory `{name}` of the store `{}` is missing", store.display())]
+    NoDirectory {
+        /// The store.
+        store: PathBuf,
+        /// The directory in it.
+        name: &'static str,
     },
     /// The store's format is newer than this program.
     #[error("store `{}` has format {found}, newer than {known}", path.display())]
@@ -323,8 +348,17 @@ impl Hint for StoreError {
             Self::NewerFormat { .. } | Self::UnknownFeature { .. } | Self::ReadOnly { .. } => {
                 "install a newer creel, or name another store with `--store`".into()
             }
-            Self::BadDescription { .. } => {
-                "name another store with `--store`, or move this one away and pull again".into()
+            Self::BadDescription { path, .. } => repair(path.parent().unwrap_or(path)),
+            Self::NoDirectory { store, .. } => {
+                format!("{}, then pull the images again", repair(store))
+            }
+            Self::Undecided { .. } => format!(
+                "write it anew, with the `backend` and the `alternates` that it had: \
+                 `{{\"format\":{FORMAT},\"backend\":\"packed\",\"block_size\":{BLOCK},\
+                 \"inline_limit\":{INLINE_LIMIT},\"alternates\":[]}}`"
+            ),
+            Self::WrongAlternate { path, .. } => {
+                format!("take it out of `alternates` in `{}/store.json`", path.display())
             }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
                 "make its file system writable, or name another store with `--store`".into()
@@ -345,6 +379,11 @@ impl Hint for StoreError {
             _ => return None,
         })
     }
+}
+
+/// A store that does not open is not said to be the one in use: it may be an alternate of that.
+fn repair(store: &Path) -> String {
+    format!("run `creel --store {} fsck --repair`", store.display())
 }
 
 fn mount_hint(source: &io::Error) -> Option<String> {

@@ -1,5 +1,6 @@
 //! A store: made, opened, read.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::damage::first_whole;
 use crate::dir::Dir;
 use crate::error::{Result, StoreError};
 use crate::lock::{self, Kind, Lock, Wait};
+use crate::mend::{self, DIRECTORIES};
 use crate::names;
 use crate::objects::{Objects, same};
 use crate::pack::Location;
@@ -20,6 +22,8 @@ use crate::transaction::Transaction;
 pub const BLOB_LIMIT: u64 = 64 << 20;
 /// Largest listing read.
 pub const LISTING_LIMIT: u64 = 1 << 30;
+/// What the store is.
+pub(crate) const DESCRIPTION: &str = "store.json";
 /// Lock file that writers share and collection takes alone.
 pub(crate) const LEASE: &str = "lease";
 /// Alternates of alternates are followed this deep.
@@ -70,19 +74,16 @@ impl Store {
             _ => {}
         }
         let root = Dir::open(path)?;
-        if root.open_file("store.json")?.is_some() {
+        if root.open_file(DESCRIPTION)?.is_some() {
             return Err(StoreError::StoreExists { path: path.to_owned() });
         }
         let description = Description::new(probe.backend(path)?, alternates);
-        for name in ["objects", "trees", "recipes", "refs", "checkouts", "partial"] {
+        for name in DIRECTORIES {
             root.make_sub(name)?;
         }
-        let blobs = root.make_sub("blobs")?;
-        blobs.make_sub(Algorithm::Sha256.name())?;
-        blobs.make_sub(Algorithm::Sha512.name())?;
         root.open_or_create(LEASE)?;
         // Last: a directory without it is no store, and may be completed by the next attempt.
-        root.replace("store.json", &description.to_json(path)?)?;
+        root.replace(DESCRIPTION, &description.to_json(path)?)?;
         Self::open(path)
     }
 
@@ -92,13 +93,8 @@ impl Store {
     }
 
     fn open_at_depth(path: &Path, depth: u32) -> Result<Self> {
-        let missing = || StoreError::NoStore { path: path.to_owned() };
-        if !path.join("store.json").exists() {
-            return Err(missing());
-        }
-        let root = Dir::open(path)?;
-        let bytes = root.read("store.json", LIMIT)?.ok_or_else(missing)?;
-        let (description, access) = Description::parse(&bytes, path)?;
+        let root = open_root(path)?;
+        let (description, access) = Description::parse(&describe(&root)?, path)?;
         if depth > MAX_DEPTH {
             return Err(StoreError::TooLarge { what: "chain of alternate stores" });
         }
@@ -106,21 +102,20 @@ impl Store {
             description.alternates.iter().map(|path| Self::open_at_depth(path, depth + 1));
         let alternates = alternates.collect::<Result<Vec<_>>>()?;
         check_alternates(&description, &alternates, path)?;
-        let sub = |dir: &Dir, name: &str| {
-            dir.sub(name)?
-                .ok_or_else(|| StoreError::damaged(&dir.path_of(name), "directory is missing"))
+        let sub = |name: &'static str| {
+            let missing = || StoreError::NoDirectory { store: path.to_owned(), name };
+            root.sub(name)?.ok_or_else(missing)
         };
         let others = alternates.iter().map(|store| Arc::clone(&store.objects)).collect();
-        let objects = Arc::new(Objects::open(sub(&root, "objects")?, others)?);
-        let blobs = sub(&root, "blobs")?;
+        let objects = Arc::new(Objects::open(sub("objects")?, others)?);
         Ok(Self {
             objects,
-            trees: sub(&root, "trees")?,
-            blobs: [sub(&blobs, "sha256")?, sub(&blobs, "sha512")?],
-            recipes: sub(&root, "recipes")?,
-            refs: sub(&root, "refs")?,
-            partial: sub(&root, "partial")?,
-            checkouts: sub(&root, "checkouts")?,
+            trees: sub("trees")?,
+            blobs: [sub("blobs/sha256")?, sub("blobs/sha512")?],
+            recipes: sub("recipes")?,
+            refs: sub("refs")?,
+            partial: sub("partial")?,
+            checkouts: sub("checkouts")?,
             root,
             alternates,
             description,
@@ -272,14 +267,40 @@ impl Store {
     }
 }
 
+/// Opens the directory of a store, if there is one.
+pub(crate) fn open_root(path: &Path) -> Result<Dir> {
+    match Dir::open(path) {
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(StoreError::NoStore { path: path.to_owned() })
+        }
+        opened => opened,
+    }
+}
+
+/// Reads what a directory says of the store in it.
+fn describe(root: &Dir) -> Result<Vec<u8>> {
+    let path = root.path();
+    let bad = |reason: &str| StoreError::BadDescription {
+        path: path.join(DESCRIPTION),
+        reason: reason.to_owned(),
+    };
+    match root.read(DESCRIPTION, LIMIT) {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) if mend::has_contents(root)? => Err(bad("it is missing")),
+        Ok(None) => Err(StoreError::NoStore { path: path.to_owned() }),
+        Err(StoreError::Damaged { reason, .. }) => Err(bad(reason)),
+        Err(error) => Err(error),
+    }
+}
+
 /// Fails for an alternate whose contents could not be found.
 fn check_alternates(description: &Description, alternates: &[Store], path: &Path) -> Result<()> {
     let backend = description.backend;
     match alternates.iter().find(|store| store.description.backend != backend) {
-        Some(other) => {
-            let reason = format!("alternate `{}` has another backend", other.path().display());
-            Err(StoreError::BadDescription { path: path.join("store.json"), reason })
-        }
+        Some(other) => Err(StoreError::WrongAlternate {
+            path: path.to_owned(),
+            alternate: other.path().to_owned(),
+        }),
         None => Ok(()),
     }
 }

@@ -14,6 +14,7 @@ use crate::{
 mod indexes;
 mod layers;
 mod loose;
+mod mend;
 mod packs;
 mod references;
 mod snapshot;

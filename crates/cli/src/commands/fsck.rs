@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use creel_manager::StoreCheck;
 use creel_manager::trees::text;
 use creel_manager::upkeep::{Check, Finding};
+use creel_manager::{Engine, StoreCheck};
 
 use crate::failure::Failure;
 use crate::output::{self, Format};
@@ -24,8 +24,10 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
-    let mode = if args.repair { StoreCheck::Repair } else { StoreCheck::Check };
-    let check = globals.engine()?.check(mode)?;
+    let check = match args.repair {
+        true => Engine::repair(globals.settings()?)?,
+        false => globals.engine()?.check(StoreCheck::Check)?,
+    };
     match args.format {
         Format::Json => output::json(&check)?,
         Format::Table => output::text(&words(&check))?,
@@ -45,7 +47,7 @@ fn words(check: &Check) -> String {
         }
     }
     words.push_str(match check.repaired {
-        true => "\nwhat was damaged has been dropped\n",
+        true => "\nwhat was damaged has been dropped, or made again\n",
         false => "\n`creel fsck --repair` drops what is damaged, so that a pull restores it\n",
     });
     words
@@ -54,6 +56,7 @@ fn words(check: &Check) -> String {
 fn line(finding: &Finding) -> String {
     let Finding { what, name, problem, images } = finding;
     let hits = match images.as_slice() {
+        [] if finding.is_vital() => "all images need it".into(),
         [] if finding.is_derived() => "it is made again once it is dropped".into(),
         [] => "no image needs it".into(),
         images => format!("hits {}", text(images.join(", ").as_bytes())),

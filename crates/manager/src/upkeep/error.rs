@@ -3,12 +3,16 @@
 use creel_base::hint::Hint;
 use creel_store::StoreError;
 
+use crate::EngineError;
 use crate::containers::{ContainerError, TreesError};
 use crate::images::ImageError;
 
 /// Why a store cannot be measured, cleaned or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum UpkeepError {
+    /// The store does not open.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The images cannot be listed.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -26,6 +30,7 @@ pub enum UpkeepError {
 impl Hint for UpkeepError {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Engine(error) => error.hint(),
             Self::Image(error) => error.hint(),
             Self::Container(error) => error.hint(),
             Self::Trees(error) => error.hint(),

@@ -8,7 +8,8 @@ use creel_base::media_type::{Compression, Layer, MediaType};
 use creel_base::platform::Platform;
 use creel_image::document::{Descriptor, History};
 use creel_image::edit::Draft;
-use creel_manager::{Config, Engine, Owners, Settings, Store};
+use creel_manager::upkeep::Check;
+use creel_manager::{Config, Engine, EngineError, Owners, Settings, Store};
 use creel_store::Backend;
 
 /// An engine on a packed store, which needs no mounts, and the directory it is in.
@@ -28,7 +29,17 @@ impl Sample {
 
     /// Opens the store anew, as the next process would.
     pub(crate) fn again(&self) -> Engine {
-        Engine::open(settings(self.directory.path())).unwrap()
+        Self::opened(self.directory.path()).unwrap()
+    }
+
+    /// Opens the store in a directory, or says why not.
+    pub(crate) fn opened(directory: &Path) -> Result<Engine, EngineError> {
+        Engine::open(settings(directory))
+    }
+
+    /// Repairs the store, whether it opens or not.
+    pub(crate) fn repair(&self) -> Check {
+        Engine::repair(settings(self.directory.path())).unwrap()
     }
 
     /// Makes an image of one layer a directory; `files` are paths and contents, and a path that

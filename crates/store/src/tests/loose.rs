@@ -284,7 +284,7 @@ fn checkouts_of_alternates_are_used_in_place() {
     assert_eq!(names(&path.join("checkouts")), [""; 0]);
     let other = dir.path().join("third");
     let mixed = Store::create(&other, &Backend::Packed, vec![lower.path().to_owned()]);
-    assert!(matches!(mixed, Err(StoreError::BadDescription { .. })));
+    assert!(matches!(mixed, Err(StoreError::WrongAlternate { .. })));
 }
 
 #[test]
