@@ -118,13 +118,35 @@ impl Lock {
         kind: Kind,
         wait: Wait,
     ) -> Result<Self, LockError> {
-        let path = path.as_ref();
+        Self::take_with(dir, path.as_ref(), OFlags::RDWR | OFlags::CREATE, kind, wait)
+    }
+
+    /// Shares a lock on a file that this process may only read, as on a read-only file system.
+    /// Returns `None` if there is no such file: nobody can have locked it.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] if it is not free in time.
+    pub fn share(dir: &Dir, path: impl AsRef<Path>, wait: Wait) -> Result<Option<Self>, LockError> {
+        // To share a lock takes a descriptor for reading (`F_OFD_SETLK` in fcntl(2)).
+        match Self::take_with(dir, path.as_ref(), OFlags::RDONLY, Kind::Shared, wait) {
+            Err(LockError::Open { source, .. }) if source.is_not_found() => Ok(None),
+            taken => taken.map(Some),
+        }
+    }
+
+    fn take_with(
+        dir: &Dir,
+        path: &Path,
+        flags: OFlags,
+        kind: Kind,
+        wait: Wait,
+    ) -> Result<Self, LockError> {
         let deadline = match wait {
             Wait::For(time) => Instant::now().checked_add(time),
             _ => None,
         };
         loop {
-            let file = open(dir, path, OFlags::RDWR | OFlags::CREATE)?;
+            let file = open(dir, path, flags)?;
             let lock = Self { file, path: dir.join(path) };
             lock.wait(kind, wait, deadline)?;
             if lock.is_at(dir, path) {
@@ -273,6 +295,19 @@ mod tests {
         assert!(!first.try_convert(Kind::Exclusive).expect("a try"));
         second.release().expect("released");
         assert!(first.try_convert(Kind::Exclusive).expect("a try"));
+    }
+
+    #[test]
+    fn what_can_only_be_read_is_shared() {
+        let (_temp, dir) = scratch();
+        assert!(Lock::share(&dir, "l", Wait::No).expect("a look").is_none());
+        assert!(!dir.exists("l").expect("a look"));
+        drop(Lock::take(&dir, "l", Kind::Shared, Wait::No).expect("free"));
+        let lock = Lock::share(&dir, "l", Wait::No).expect("free");
+        assert_eq!(holder(&dir, "l").expect("a query"), Holder::Shared);
+        drop(lock);
+        let _alone = Lock::take(&dir, "l", Kind::Exclusive, Wait::No).expect("free");
+        assert!(matches!(Lock::share(&dir, "l", Wait::No), Err(LockError::Held { .. })));
     }
 
     #[test]

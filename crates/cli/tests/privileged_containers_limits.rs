@@ -68,6 +68,8 @@ fn privileged_files_of_the_host_stay_as_they_are() {
 #[test]
 fn privileged_the_run_directory_of_another_is_not_used() {
     let world = World::new(Who::User);
+    // A store that never had a container is looked at without a run directory.
+    world.runs(&["run", "--rm", "box", "true"]);
     let run = world.path("run");
     let _ = std::fs::remove_dir_all(&run);
     sh(&format!("mkdir -m 777 {}", run.display()));

@@ -3,12 +3,16 @@
 
 mod shared;
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use creel_store::{Backend, Store};
 use shared::source::Source;
 use shared::{Host, creel};
+
+/// The user that owns nothing.
+const NOBODY: u32 = 65534;
 
 /// A file system in memory, with a store on it.
 struct Disk {
@@ -135,10 +139,77 @@ fn privileged_a_read_only_disk_is_read_and_not_written() {
         for command in [&["images"][..], &["df"], &["history", "app"], &["prune", "--dry-run"]] {
             disk.runs(command);
         }
+        for command in [&["ps", "--all"][..], &["inspect", "app"]] {
+            disk.runs(command);
+        }
+        disk.refuses(&["inspect", "nothing"], "no image `nothing`");
+        disk.refuses(&["rm", "nothing"], "no container is called `nothing`");
+        let layout = format!("oci:{}", host.path("out").display());
+        disk.runs(&["push", "-q", "app", &layout]);
+        let again = host.runs(&["pull", "-q", &layout]);
+        assert!(disk.runs(&["images", "--quiet", "--no-trunc"]).contains(again.trim()));
+        assert!(!disk.store().join("containers").exists());
         for command in
             [&["rmi", "app"][..], &["prune"], &["tag", "app", "x"], &["fsck", "--repair"]]
         {
             disk.refuses(command, "Read-only file system");
         }
     }
+}
+
+/// Who may not write to a store may still look at it, and takes part in the locks.
+#[test]
+fn privileged_a_store_of_another_is_read() {
+    let host = Host::new();
+    let source = Source::new(&host);
+    host.runs(&["pull", "-q", &source.layout]);
+    sh(&format!("chmod -R a+rX {}", host.store().parent().unwrap().display()));
+    let run = tempfile::tempdir().unwrap();
+    sh(&format!("chown nobody {}", run.path().display()));
+    let out = format!("oci:{}/out", run.path().display());
+    for command in [
+        &["images"][..],
+        &["ps", "--all"],
+        &["inspect", "app"],
+        &["fsck"],
+        &["df"],
+        &["prune", "--dry-run"],
+        &["tree", "cat", "app", "small/05/5"],
+        &["push", "-q", "app", &out],
+    ] {
+        let mut creel = creel(&host.store(), &run.path().join("run"), command);
+        let output = creel.uid(NOBODY).gid(NOBODY).output().unwrap();
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command:?}: {words}");
+    }
+    let mut creel = creel(&host.store(), &run.path().join("run"), &["rmi", "app"]);
+    let output = creel.uid(NOBODY).gid(NOBODY).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Permission denied"));
+}
+
+/// A file of another among a user's references.
+#[test]
+fn privileged_a_reference_that_cannot_be_read_is_named_and_stays() {
+    let host = Host::new();
+    let source = Source::new(&host);
+    host.runs(&["pull", "-q", &source.layout]);
+    let directory = host.store().parent().unwrap().to_owned();
+    sh(&format!("chown -R nobody {}", directory.display()));
+    let odd = host.store().join("refs/localhost%2fodd%3a1");
+    sh(&format!("(umask 077; echo sha256: > {})", odd.display()));
+    let run = |arguments: &[&str]| {
+        let mut creel = host.command(arguments);
+        let output = creel.uid(NOBODY).gid(NOBODY).output().unwrap();
+        let words = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&words).into_owned())
+    };
+    let (code, words) = run(&["images"]);
+    assert!(code == Some(0) && words.contains("app") && words.contains("odd"), "{words}");
+    for mode in [&["fsck"][..], &["fsck", "--repair"]] {
+        let (code, words) = run(mode);
+        let expected = "reference localhost/odd:1 cannot be read, and stays: Permission denied";
+        assert!(code == Some(1) && words.contains(expected), "{words}");
+    }
+    let (code, words) = run(&["prune"]);
+    assert!(code == Some(125) && words.contains(odd.to_str().unwrap()), "{words}");
 }

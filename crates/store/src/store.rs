@@ -164,16 +164,17 @@ impl Store {
         self.reader_lease().map(Kept)
     }
 
-    /// Keeps collection away; `None` on a read-only file system, where there is none.
+    /// Keeps collection away, also where this process may only read; `None` where there is nothing
+    /// that a collection could lock.
     pub(crate) fn reader_lease(&self) -> Result<Option<Lock>> {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
         match self.lease() {
-            Ok(lease) => Ok(Some(lease)),
             Err(StoreError::Lock(LockError::Open { source, .. }))
-                if source.kind() == std::io::ErrorKind::ReadOnlyFilesystem =>
+                if matches!(source.kind(), ReadOnlyFilesystem | PermissionDenied) =>
             {
-                Ok(None)
+                Ok(Lock::share(&self.root.to_base()?, LEASE, Wait::Forever)?)
             }
-            Err(error) => Err(error),
+            lease => lease.map(Some),
         }
     }
 

@@ -33,7 +33,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let name = args.name.as_deref().map(images::new_name).transpose()?;
     let engine = globals.engine()?;
-    let container = engine.containers()?.find(&args.container)?;
+    let container = engine.find_container(&args.container)?;
     let what = Commit {
         changes: args.changes.clone(),
         message: args.message.clone(),

@@ -30,7 +30,7 @@ struct Row {
 
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let engine = globals.engine()?;
-    let container = engine.containers()?.find(&args.container)?;
+    let container = engine.find_container(&args.container)?;
     let changes = engine.container_diff(&container)?;
     match args.format {
         Format::Json => output::json(&changes.iter().map(row).collect::<Vec<_>>())?,

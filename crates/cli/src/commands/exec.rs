@@ -31,7 +31,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     protection::ensure()?;
     let engine = globals.engine_outside()?;
-    let container = engine.containers()?.find(&args.container)?;
+    let container = engine.find_container(&args.container)?;
     let signals = attach::gather_signals().map_err(|error| Failure::terminal(&error))?;
     let started = engine.exec(&container, &options(args)?).map_err(Failure::run)?;
     foreground::run_exec(started, &signals, args.process.interactive)

@@ -33,10 +33,11 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
 }
 
 fn inspect(engine: &Engine, name: &str) -> Result<Value, Failure> {
-    let catalog = engine.containers()?;
+    let image = || Ok(describe(&engine.named(engine.image(name)?)?));
+    let Some(catalog) = engine.existing_containers()? else { return image() };
     match catalog.find(name) {
         Ok(container) => Ok(describe_container(&container, catalog.state(&container)?)),
-        Err(ContainerError::NotFound { .. }) => Ok(describe(&engine.named(engine.image(name)?)?)),
+        Err(ContainerError::NotFound { .. }) => image(),
         Err(error) => Err(error.into()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use creel_manager::containers::{Container, State};
+use creel_manager::containers::{Catalog, Container, State};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -46,16 +46,10 @@ struct Row {
 
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let engine = globals.engine()?;
-    let catalog = engine.containers()?;
-    let (containers, broken) = catalog.list()?;
-    let mut rows = Vec::new();
-    for container in &containers {
-        let state = catalog.state(container)?;
-        if args.all || state.is_active() {
-            rows.push(row(container, state));
-        }
-    }
-    broken.into_iter().map(Failure::from).for_each(|failure| failure.warn());
+    let rows = match engine.existing_containers()? {
+        Some(catalog) => rows(&catalog, args.all)?,
+        None => Vec::new(),
+    };
     match args.format {
         _ if args.quiet => {
             output::text(&rows.iter().map(|r| format!("{}\n", r.id)).collect::<String>())?
@@ -64,6 +58,19 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
         Format::Table => output::text(&table(&rows))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn rows(catalog: &Catalog, all: bool) -> Result<Vec<Row>, Failure> {
+    let (containers, broken) = catalog.list()?;
+    let mut rows = Vec::new();
+    for container in &containers {
+        let state = catalog.state(container)?;
+        if all || state.is_active() {
+            rows.push(row(container, state));
+        }
+    }
+    broken.into_iter().map(Failure::from).for_each(|failure| failure.warn());
+    Ok(rows)
 }
 
 fn row(container: &Container, state: State) -> Row {

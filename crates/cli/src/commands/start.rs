@@ -19,7 +19,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     protection::ensure()?;
     let engine = globals.engine()?;
-    let container = engine.containers()?.find(&args.container)?;
+    let container = engine.find_container(&args.container)?;
     let prepared = engine.prepare_again(container)?;
     foreground::run(prepared.with_own_file(protection::mount()))
 }

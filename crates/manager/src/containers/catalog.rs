@@ -34,8 +34,10 @@ use serde::de::DeserializeOwned;
 use super::error::ContainerError;
 use super::host::HostRoot;
 use super::record::{Exit, FORMAT, Process, Record, Root, State};
+use crate::EngineError;
 
 pub(super) const PRIVATE: Mode = Mode::RWXU;
+const CONTAINERS: &str = "containers";
 pub(super) const NAMES: &str = "names";
 pub(super) const RECORD: &str = "container.json";
 const EXIT: &str = "exit.json";
@@ -89,7 +91,24 @@ impl Catalog {
     /// # Errors
     /// [`ContainerError::Path`].
     pub(super) fn open(store: &Path, run: &Dir) -> Result<Self, ContainerError> {
-        let dir = Dir::open_or_create(store.join("containers"), PRIVATE)?;
+        Self::with(Dir::open_or_create(store.join(CONTAINERS), PRIVATE)?, run)
+    }
+
+    /// Does the same for a store that need not have any: nothing is made in it.
+    ///
+    /// # Errors
+    /// [`ContainerError::Path`].
+    pub(super) fn existing(
+        store: &Path,
+        run: impl FnOnce() -> Result<Dir, EngineError>,
+    ) -> Result<Option<Self>, ContainerError> {
+        match Dir::open(store.join(CONTAINERS)) {
+            Err(error) if error.is_not_found() => Ok(None),
+            opened => Self::with(opened?, &run()?).map(Some),
+        }
+    }
+
+    fn with(dir: Dir, run: &Dir) -> Result<Self, ContainerError> {
         // Stores may share a run directory; none takes another's containers for its own.
         let stat = dir.stat_self()?;
         let key = format!("{:x}-{:x}", stat.st_dev, stat.st_ino);

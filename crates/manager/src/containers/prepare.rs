@@ -75,6 +75,24 @@ impl Engine {
         Catalog::open(self.store().path(), &self.run_dir()?)
     }
 
+    /// Opens the containers of the store; `None` where it never had any. Nothing is made in it, so
+    /// this is how to look at a store that cannot be written.
+    ///
+    /// # Errors
+    /// [`ContainerError::Path`].
+    pub fn existing_containers(&self) -> Result<Option<Catalog>, ContainerError> {
+        Catalog::existing(self.store().path(), || self.run_dir())
+    }
+
+    /// Finds a container as [`Catalog::find`] does.
+    ///
+    /// # Errors
+    /// [`ContainerError::NotFound`], [`ContainerError::Ambiguous`].
+    pub fn find_container(&self, text: &str) -> Result<Container, ContainerError> {
+        let missing = || ContainerError::NotFound { text: text.to_owned() };
+        self.existing_containers()?.ok_or_else(missing)?.find(text)
+    }
+
     /// Makes a container.
     ///
     /// # Errors

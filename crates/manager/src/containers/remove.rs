@@ -34,7 +34,8 @@ impl Engine {
     /// # Errors
     /// [`RunError`].
     pub fn remove_container(&self, text: &str, how: Removal) -> Result<String, RunError> {
-        let catalog = self.containers()?;
+        let missing = || ContainerError::NotFound { text: text.to_owned() };
+        let catalog = self.existing_containers()?.ok_or_else(missing)?;
         let container = match catalog.find(text) {
             Err(ContainerError::Damaged { .. }) if how == Removal::Forced => {
                 return Ok(catalog.remove_damaged(text)?);

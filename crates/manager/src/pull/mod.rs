@@ -16,7 +16,7 @@ use std::path::Path;
 
 use creel_base::digest::Digest;
 use creel_base::media_type::MediaType;
-use creel_base::path::{Dir, OFlags, Scope};
+use creel_base::path::{Dir, OFlags, PathError, Scope};
 use creel_base::platform::Platform;
 use creel_base::reference::Reference;
 use creel_base::transport::Source;
@@ -154,11 +154,20 @@ impl Engine {
 }
 
 /// A file without a name, for what has to be read more than once: on the store's file system, which
-/// has room for an image.
+/// has room for an image, or, if that is not to be written, in the place for large temporary files.
 pub(crate) fn spool(store: &Path) -> io::Result<File> {
-    let flags = OFlags::RDWR | OFlags::TMPFILE;
-    let dir = Dir::open(store).map_err(io::Error::other)?;
-    dir.open_within(".", Scope::Beneath, flags).map_err(io::Error::other)
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    let file = match nameless(store) {
+        Err(error) if matches!(error.kind(), ReadOnlyFilesystem | PermissionDenied) => {
+            nameless(Path::new("/var/tmp"))
+        }
+        made => made,
+    };
+    file.map_err(io::Error::other)
+}
+
+fn nameless(dir: &Path) -> Result<File, PathError> {
+    Dir::open(dir)?.open_within(".", Scope::Beneath, OFlags::RDWR | OFlags::TMPFILE)
 }
 
 /// Follows indexes to the manifest for the platform.

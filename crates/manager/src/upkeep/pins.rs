@@ -34,11 +34,8 @@ impl Engine {
     ///
     /// [`UpkeepError`], also for a container whose record cannot be read: what it uses must not go.
     pub fn pins(&self) -> Result<Pins, UpkeepError> {
-        // Not made here: a store on a read-only file system is measured too.
-        if !self.store.path().join("containers").exists() {
-            return Ok(Pins::default());
-        }
-        let (containers, mut broken) = self.containers()?.list()?;
+        let Some(catalog) = self.existing_containers()? else { return Ok(Pins::default()) };
+        let (containers, mut broken) = catalog.list()?;
         if let Some(error) = broken.pop() {
             return Err(error.into());
         }
