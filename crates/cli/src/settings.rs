@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use creel_base::platform::Platform;
 use creel_manager::identity::{self, Identity};
-use creel_manager::{CertSources, Config, Engine, Proxies, Settings};
+use creel_manager::{CertSources, Config, Engine, EngineError, Proxies, Settings};
 
 use crate::failure::Failure;
+use crate::output;
 
 /// Options that every command takes, before or after its name.
 #[derive(Clone, Debug, clap::Args)]
@@ -26,14 +27,43 @@ pub(crate) struct Globals {
 impl Globals {
     /// Opens the engine with what the options and the environment say.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
-        Ok(Engine::open(self.settings()?)?)
+        self.open(self.settings()?)
+    }
+
+    /// Opens the engine. A store that was asked for by its path must be there: who mistypes it is to
+    /// be told so, and not that the store is empty.
+    pub(crate) fn open(&self, settings: Settings) -> Result<Engine, Failure> {
+        Ok(match self.names_store() {
+            true => Engine::open_existing(settings)?,
+            false => Engine::open(settings)?,
+        })
+    }
+
+    /// Opens the engine for what fills a store, and says where it makes one that was asked for by its
+    /// path.
+    pub(crate) fn open_or_make(&self, settings: Settings) -> Result<Engine, Failure> {
+        match Engine::open_existing(settings.clone()) {
+            Err(EngineError::NoStore { path }) => {
+                let engine = Engine::open(settings)?;
+                if self.names_store() {
+                    output::note(&format!("made a store at `{}`", path.display()));
+                }
+                Ok(engine)
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    /// Tells whether an option or the environment says where the store is.
+    fn names_store(&self) -> bool {
+        self.store.is_some() || Environment::of_process().path("CREEL_STORE").is_some()
     }
 
     /// Opens the engine without entering a user namespace: for what has to be done from outside.
     pub(crate) fn engine_outside(&self) -> Result<Engine, Failure> {
         let environment = Environment::of_process();
         let run = self.run_dir.clone().unwrap_or_else(|| environment.run());
-        Ok(Engine::open(self.settings_of(&environment, run, &identity::look()))?)
+        self.open(self.settings_of(&environment, run, &identity::look()))
     }
 
     /// Returns what the options and the environment say, for commands that have a say in it too.

@@ -62,6 +62,12 @@ pub enum EngineError {
         /// The reason.
         source: StoreError,
     },
+    /// There is no store, and none is to be made.
+    #[error("no store at `{path}`", path = .path.display())]
+    NoStore {
+        /// Where one was looked for.
+        path: PathBuf,
+    },
     /// The run directory cannot be made or opened.
     #[error("cannot use the run directory `{path}`", path = .path.display())]
     Run {
@@ -85,6 +91,10 @@ impl Hint for EngineError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Store { source, .. } => source.hint(),
+            Self::NoStore { path } => Some(format!(
+                "`creel --store {} pull IMAGE` makes one, if the path is right",
+                path.display()
+            )),
             Self::Run { source, .. } => source.hint(),
             Self::RunIsOpen { path } => Some(format!(
                 "name another with `--run-dir`, or remove `{}` if it is not yours",
@@ -109,9 +119,26 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Store`].
     pub fn open(settings: Settings) -> Result<Self, EngineError> {
-        let path = &settings.store;
-        let store = open_or_create(path)
-            .map_err(|source| EngineError::Store { path: path.clone(), source })?;
+        let opened = open_or_create(&settings.store);
+        Self::with(opened, settings)
+    }
+
+    /// Opens the store that is there.
+    ///
+    /// # Errors
+    /// [`EngineError::NoStore`] and [`EngineError::Store`].
+    pub fn open_existing(settings: Settings) -> Result<Self, EngineError> {
+        match Store::open(&settings.store) {
+            Err(StoreError::NoStore { path }) if path == settings.store => {
+                Err(EngineError::NoStore { path })
+            }
+            opened => Self::with(opened, settings),
+        }
+    }
+
+    fn with(opened: Result<Store, StoreError>, settings: Settings) -> Result<Self, EngineError> {
+        let failed = |source| EngineError::Store { path: settings.store.clone(), source };
+        let store = opened.map_err(failed)?;
         let (registries, client) = (OnceLock::new(), OnceLock::new());
         Ok(Self { store, settings, registries, client })
     }

@@ -37,7 +37,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let name = args.name.as_deref().map(new_name).transpose()?;
-    let engine = globals.engine()?;
+    let engine = globals.open_or_make(globals.settings()?)?;
     let what = Import {
         platform: args.platform.clone().unwrap_or_else(|| engine.platform().clone()),
         changes: args.changes.clone(),

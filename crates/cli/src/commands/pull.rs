@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
         args.images.iter().map(|text| text.parse()).collect::<Result<Vec<Source>, _>>()?;
     let mut settings = globals.settings()?;
     args.access.apply(&mut settings);
-    let engine = Engine::open(settings)?;
+    let engine = globals.open_or_make(settings)?;
     let options = Pull {
         platform: args.platform.clone(),
         verify_tls: args.access.verify_tls(),

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use creel_base::transport::Source;
-use creel_manager::Engine;
 use creel_manager::push::{self, Push};
 
 use crate::failure::Failure;
@@ -51,7 +50,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     let to = args.destination.as_deref().map(str::parse::<Source>).transpose()?;
     let mut settings = globals.settings()?;
     args.access.apply(&mut settings);
-    let engine = Engine::open(settings)?;
+    let engine = globals.open(settings)?;
     let image = engine.image(&args.image)?;
     let options = Push {
         compression: args.compression.map(|compression| match compression {

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use creel_manager::containers::options::PullPolicy;
+
 use crate::container_options::{ContainerArgs, ImageArgs};
 use crate::failure::Failure;
 use crate::foreground;
@@ -43,8 +45,12 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     if args.image == host::NAME {
         host::as_here(&mut options.process)?;
     }
-    let engine = globals.engine()?;
-    let image = foreground::image(&engine, &args.image, &args.image_options.choice())?;
+    let choice = args.image_options.choice();
+    let engine = match choice.pull {
+        PullPolicy::Never => globals.engine()?,
+        _ => globals.open_or_make(globals.settings()?)?,
+    };
+    let image = foreground::image(&engine, &args.image, &choice)?;
     let prepared = engine.prepare_container(&image, &options).map_err(Failure::run)?;
     host::explain(prepared.record());
     if args.explain {

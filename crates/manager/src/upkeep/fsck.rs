@@ -33,7 +33,7 @@ impl Engine {
             Err(StoreError::NoStore { .. }) => Vec::new(),
             mended => mended?,
         };
-        let mut check = Self::open(settings)?.check(Mode::Repair)?;
+        let mut check = Self::open_existing(settings)?.check(Mode::Repair)?;
         check.problems.splice(..0, mended.iter().map(Finding::mended));
         Ok(check)
     }
