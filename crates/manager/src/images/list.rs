@@ -96,15 +96,17 @@ impl Engine {
     fn all_names(&self) -> Result<Vec<(Reference, Named)>, ImageError> {
         let mut names = Vec::new();
         for bytes in self.store.references()? {
-            let text = String::from_utf8_lossy(&bytes);
-            let Ok(name) = text.parse::<Reference>() else { continue };
-            if name.to_string() != text {
-                continue;
-            }
+            let Some(name) = as_name(&bytes) else { continue };
             // One that has just gone is no name any more.
             let digest = self.store.reference(&bytes).transpose();
             names.extend(digest.map(|digest| (name, digest)));
         }
         Ok(names)
     }
+}
+
+/// Reads the name of a reference of the store; `None` for one that is no name of an image.
+pub(crate) fn as_name(bytes: &[u8]) -> Option<Reference> {
+    let text = core::str::from_utf8(bytes).ok()?;
+    text.parse().ok().filter(|name: &Reference| name.to_string() == text)
 }

@@ -23,6 +23,7 @@ pub use error::ImageError;
 pub use filter::{Filter, ParseFilterError};
 pub(crate) use find::LOCALHOST;
 pub use list::Images;
+pub(crate) use list::as_name;
 pub use names::new_name;
 pub(crate) use names::references;
 pub use remove::{Removal, Removed};

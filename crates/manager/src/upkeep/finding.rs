@@ -3,12 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use creel_base::digest::{Digest, ObjectId};
-use creel_base::reference::Reference;
 use creel_store::{Difference, Mended, Problem, chain_ids};
 use serde::Serialize;
 
 use super::inventory::{Missing, Needs, contents};
 use crate::Engine;
+use crate::images::as_name;
 use crate::trees::text;
 
 /// One thing that is damaged or missing.
@@ -180,8 +180,7 @@ impl<'a> Hit<'a> {
 
 /// The image that has a name; none where it is not one of an image.
 fn image(name: &[u8]) -> Vec<String> {
-    let name = String::from_utf8_lossy(name).into_owned();
-    if name.parse::<Reference>().is_ok() { vec![name] } else { Vec::new() }
+    as_name(name).iter().map(ToString::to_string).collect()
 }
 
 const fn difference(what: Difference) -> &'static str {
