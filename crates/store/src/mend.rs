@@ -10,7 +10,8 @@ use crate::dir::Dir;
 use crate::error::{Result, StoreError};
 use crate::image;
 use crate::lock::{self, Kind, Wait};
-use crate::store::{DESCRIPTION, LEASE, Probe, Store, open_root};
+use crate::open::{Probe, open_root};
+use crate::store::{DESCRIPTION, LEASE, Store};
 
 /// The directories of a store, each after the one it is in.
 pub(crate) const DIRECTORIES: [&str; 9] = [

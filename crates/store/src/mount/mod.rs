@@ -17,7 +17,8 @@ use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags};
 use crate::config::Backend;
 use crate::dir::Dir;
 use crate::error::{Result, StoreError};
-use crate::store::{Probe, Store};
+use crate::open::Probe;
+use crate::store::Store;
 use loops::Device;
 
 /// Longest string that `fsconfig` takes, in bytes without the NUL (`strndup_user(…, 256)` in
