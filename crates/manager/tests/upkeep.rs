@@ -33,7 +33,7 @@ fn what_images_share_counts_once() {
         .map(|image| (&*image.names[0], image.bytes, image.unique_bytes))
         .collect();
     assert_eq!(images, [("localhost/a:1", 150_001, 50_000), ("localhost/b:1", 170_001, 70_000)]);
-    assert_eq!((report.prunable_objects, report.prunable_bytes), (0, 0));
+    assert_eq!((report.prunable_objects, report.prunable_bytes), (Some(0), Some(0)));
     assert!(report.disk_bytes >= 220_001);
 }
 
@@ -189,6 +189,8 @@ fn an_odd_file_among_the_references_stops_only_what_collects() {
     assert!(refused(sample.engine.prune(Scope::UnusedImages).unwrap_err()).contains("refs/junk"));
     assert!(refused(sample.engine.prunable(Scope::Garbage).unwrap_err()).contains("refs/junk"));
     assert_eq!(sample.engine.images().unwrap().images.len(), 2, "nothing went before it refused");
+    let report = sample.engine.disk_usage().unwrap();
+    assert_eq!((report.prunable_objects, report.images.len()), (None, 2));
     for mode in [StoreCheck::Check, StoreCheck::Repair] {
         let check = sample.again().check(mode).unwrap();
         let found: Vec<_> = check.problems.iter().map(|found| (found.what, &*found.name)).collect();

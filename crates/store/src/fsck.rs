@@ -124,7 +124,7 @@ impl Store {
                 self.check_image(tree, problems)?;
                 // What is derived may point at what was dropped; it is made again.
                 if mode == Mode::Repair {
-                    self.trees.remove(OsStr::from_bytes(name))?;
+                    self.discard(&self.trees, OsStr::from_bytes(name))?;
                 }
                 continue;
             }
@@ -137,7 +137,7 @@ impl Store {
                 Backend::Loose => self.check_checkouts(&tree, problems)?,
             }
             if mode == Mode::Repair && problems.len() > before {
-                self.trees.remove(OsStr::from_bytes(name))?;
+                self.discard(&self.trees, OsStr::from_bytes(name))?;
             }
         }
         if mode == Mode::Check {
@@ -185,7 +185,7 @@ impl Store {
                 if unless_damaged(self.blob(&digest))?.is_none() {
                     problems.push(Problem::Blob(digest));
                     if mode == Mode::Repair {
-                        dir.remove(OsStr::from_bytes(&name))?;
+                        self.discard(dir, OsStr::from_bytes(&name))?;
                     }
                 }
             }
@@ -210,7 +210,7 @@ impl Store {
             } else {
                 problems.push(Problem::Recipe(diff_id));
                 if mode == Mode::Repair {
-                    self.recipes.remove(OsStr::from_bytes(&name))?;
+                    self.discard(&self.recipes, OsStr::from_bytes(&name))?;
                 }
             }
         }

@@ -1,8 +1,12 @@
 //! Checking references: whatever lies among them, the check goes on.
 
+use std::ffi::OsStr;
+use std::io;
+
 use creel_base::digest::{Digest, ObjectId};
 
 use crate::damage::unless_damaged;
+use crate::dir::Dir;
 use crate::error::{Result, StoreError};
 use crate::fsck::{Mode, Problem};
 use crate::names;
@@ -27,21 +31,19 @@ impl Store {
             };
             if !whole {
                 if mode == Mode::Repair {
-                    self.drop_reference(&name)?;
+                    self.discard(&self.refs, names::encode(&name)?.as_ref())?;
                 }
                 problems.push(Problem::Reference(name));
             }
         }
-        Ok(())
+        if mode == Mode::Repair { self.refs.sync() } else { Ok(()) }
     }
 
-    /// Takes away what is called as a reference is, a directory too.
-    fn drop_reference(&self, name: &[u8]) -> Result<()> {
-        match self.remove_reference(name) {
-            Err(StoreError::Io { source, .. })
-                if source.kind() == std::io::ErrorKind::IsADirectory =>
-            {
-                self.refs.move_to(names::encode(name)?, &self.root.make_sub(LOST)?)
+    /// Takes away what is damaged, whatever it is.
+    pub(crate) fn discard(&self, dir: &Dir, name: &OsStr) -> Result<()> {
+        match dir.remove(name) {
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::IsADirectory => {
+                dir.move_to(name, &self.root.make_sub(LOST)?)
             }
             removed => removed.map(drop),
         }

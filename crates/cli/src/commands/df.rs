@@ -41,17 +41,24 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
 fn summary(report: &Report) -> String {
     let size = |bytes| ByteSize(bytes).to_string();
     let path = text(std::os::unix::ffi::OsStrExt::as_bytes(report.store.as_os_str()));
-    let Report { logical_bytes, content_bytes, prunable_bytes, prunable_objects, .. } = report;
+    let Report { logical_bytes, content_bytes, .. } = report;
     let shared = logical_bytes.saturating_sub(*content_bytes);
     let lines = [
         ("store", format!("{path}, {}", report.backend)),
         ("on disk", size(report.disk_bytes)),
         ("images", format!("{}, with {} in files", report.images.len(), size(*logical_bytes))),
         ("shared", format!("{} of that, kept once", size(shared))),
-        ("prunable", format!("{} in {prunable_objects} contents", size(*prunable_bytes))),
+        ("prunable", prunable(report)),
         ("pinned", format!("by {} containers and mounts", report.pinned.len())),
     ];
     lines.iter().map(|(label, value)| format!("{label:<10}{value}\n")).collect()
+}
+
+fn prunable(report: &Report) -> String {
+    match (report.prunable_bytes, report.prunable_objects) {
+        (Some(bytes), Some(objects)) => format!("{} in {objects} contents", ByteSize(bytes)),
+        _ => "unknown: `creel prune --dry-run` says why".into(),
+    }
 }
 
 fn parts(report: &Report) -> String {

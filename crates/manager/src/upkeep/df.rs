@@ -29,10 +29,10 @@ pub struct Report {
     pub content_bytes: u64,
     /// Bytes that the images would take if each were stored by itself, file by file.
     pub logical_bytes: u64,
-    /// Objects that a prune would remove.
-    pub prunable_objects: u64,
+    /// Objects that a prune would remove; `None` where it would refuse, as nobody knows what is in use.
+    pub prunable_objects: Option<u64>,
     /// Bytes of those objects.
-    pub prunable_bytes: u64,
+    pub prunable_bytes: Option<u64>,
     /// The images, in the order of their names.
     pub images: Vec<ImageUse>,
     /// What mounts and containers keep from being removed.
@@ -74,7 +74,8 @@ impl Engine {
         let pins = self.pins()?;
         let keep = || Ok(pins.digests());
         let documents = Documents::new(&keep);
-        let Collected { objects, bytes, .. } = self.store.collectable(&documents, &[])?;
+        // What keeps a collection from beginning is no reason not to measure.
+        let collectable: Option<Collected> = self.store.collectable(&documents, &[]).ok();
         let (images, contents) = self.image_uses()?;
         let part = |name, Amount { count, bytes }| Part { name, count, bytes };
         Ok(Report {
@@ -94,8 +95,8 @@ impl Engine {
             contents: contents.len() as u64,
             content_bytes: total(contents.values().map(|(size, _)| size)),
             logical_bytes: images.iter().fold(0, |sum, image| sum.saturating_add(image.bytes)),
-            prunable_objects: objects,
-            prunable_bytes: bytes,
+            prunable_objects: collectable.map(|found| found.objects),
+            prunable_bytes: collectable.map(|found| found.bytes),
             images,
             pinned: pins.holders,
         })

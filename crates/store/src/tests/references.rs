@@ -40,6 +40,20 @@ fn what_is_no_reference_is_named_and_nothing_is_collected_until_it_is_gone() {
 }
 
 #[test]
+fn what_is_no_file_is_dropped_elsewhere_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = create(&dir);
+    let (tree, digest) = (ObjectId::of(b"tree"), Digest::sha256(b"blob"));
+    std::fs::create_dir(store.path().join("trees").join(tree.hex())).unwrap();
+    std::fs::create_dir(store.path().join("blobs/sha256").join(digest.hex())).unwrap();
+    std::fs::create_dir(store.path().join(format!("recipes/sha256-{}", digest.hex()))).unwrap();
+    let expected = [Problem::Tree(tree), Problem::Blob(digest), Problem::Recipe(digest)];
+    assert_eq!(store.check(Mode::Check).unwrap(), expected);
+    assert_eq!(store.check(Mode::Repair).unwrap(), expected);
+    assert_eq!(store.check(Mode::Check).unwrap(), []);
+}
+
+#[test]
 fn a_directory_among_the_references_is_not_lost() {
     let dir = tempfile::tempdir().unwrap();
     let store = create(&dir);
