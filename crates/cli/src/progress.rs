@@ -57,6 +57,7 @@ impl Show {
             Event::Waiting { layer } => line(layer, "waiting for another process"),
             Event::Restarted { layer } => line(layer, "what was there is damaged: begun anew"),
             Event::Ended { layer, how } => line(layer, self.words(*how)),
+            Event::NoName { text, only } => Some(no_name(text, *only)),
             Event::Advanced { .. } => None,
         }
     }
@@ -73,8 +74,9 @@ impl Show {
 impl Progress for Show {
     fn event(&self, event: &Event) {
         match &self.form {
-            Form::Quiet => {}
-            Form::Lines => {
+            // That something is lost is no progress.
+            Form::Quiet if !matches!(event, Event::NoName { .. }) => {}
+            Form::Quiet | Form::Lines => {
                 if let Some(line) = self.line(event) {
                     write_line(&line);
                 }
@@ -84,7 +86,10 @@ impl Progress for Show {
                 match event {
                     Event::Begun { layer, size } => bars.begin(*layer, *size),
                     Event::Advanced { layer, bytes } => bars.advance(layer, *bytes),
-                    Event::Waiting { .. } | Event::Restarted { .. } | Event::Ended { .. } => {
+                    Event::NoName { .. }
+                    | Event::Waiting { .. }
+                    | Event::Restarted { .. }
+                    | Event::Ended { .. } => {
                         let line = self.line(event).unwrap_or_default();
                         match event {
                             Event::Ended { layer, .. } => bars.end(layer),
@@ -97,6 +102,12 @@ impl Progress for Show {
             }
         }
     }
+}
+
+/// Quotes what others have written.
+fn no_name(text: &str, only: bool) -> String {
+    let stays = if only { "the image is found by its id alone" } else { "it is left out" };
+    printable(&format!("note: `{text}` is no name: {stays}")).into_owned()
 }
 
 fn short(digest: &Digest) -> String {

@@ -44,6 +44,21 @@ fn several_members_are_one_blob() {
 }
 
 #[test]
+fn a_format_that_is_not_read_is_named() {
+    let limits = Limits::default();
+    for (start, format) in [
+        (&b"\xfd7zXZ\0\0\x04"[..], "xz"),
+        (b"BZh91AY&SY\0", "bzip2"),
+        (b"\x04\x22\x4d\x18\x64", "lz4"),
+    ] {
+        let error = Decoder::new(start, limits).err().unwrap();
+        let error = error.get_ref().unwrap().downcast_ref::<DecodeError>();
+        assert_eq!(error, Some(&DecodeError::Format { format }));
+    }
+    assert_eq!(unpack(b"BZhash", limits).unwrap(), b"BZhash");
+}
+
+#[test]
 fn a_blob_that_is_cut_is_refused() {
     for compression in [Compression::Gzip, Compression::Zstd] {
         let blob = pack(&[7; 1000], compression);

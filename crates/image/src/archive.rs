@@ -79,10 +79,12 @@ impl Archive {
     ) -> Result<Self, ArchiveError> {
         let failed = |source| ArchiveError::Open { path: path.to_owned(), source };
         let file = File::open(path).map_err(failed)?;
-        let mut start = [0; 4];
+        let mut start = [0; 10];
         let length = file.read_at(&mut start, 0).map_err(failed)?;
-        match compress::sniff(start.get(..length).unwrap_or_default()) {
-            Compression::Plain => Self::index(file, path),
+        let start = start.get(..length).unwrap_or_default();
+        match compress::sniff(start) {
+            Compression::Plain if compress::foreign(start).is_none() => Self::index(file, path),
+            // What is not read is refused there.
             _ => Self::from_stream(file, path, spool),
         }
     }

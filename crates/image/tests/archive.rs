@@ -98,7 +98,7 @@ fn docker_archives_are_images() {
     let docker = DockerArchive::new(archive(&tar).unwrap()).unwrap();
     assert_eq!(docker.len(), 3);
     let image = docker.image(&Select::Named("docker.io/library/a:2".into())).unwrap();
-    assert_eq!(image.names().len(), 2);
+    assert_eq!((image.names().len(), image.no_names()), (2, &["NOT A NAME".to_owned()][..]));
     let Ok(Document::Manifest(manifest)) = image.root() else { panic!() };
     let layers = &manifest.value().layers;
     assert_eq!(layers[0].digest, Digest::sha256(&layer));

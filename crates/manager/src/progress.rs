@@ -11,6 +11,13 @@ pub trait Progress: Sync {
 /// What has happened. Layers go by the digest by which they are transferred.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// What the source calls the image is no name.
+    NoName {
+        /// What it is called.
+        text: String,
+        /// There is no other name: the image has an id only.
+        only: bool,
+    },
     /// A layer has to be transferred.
     Begun {
         /// The layer.

@@ -38,6 +38,38 @@ pub enum Error {
         /// The registry's own words, cut short; may be empty.
         message: String,
     },
+    /// A host that the registry redirected to refused.
+    #[error(
+        "`{host}`, where `{registry}` redirects to, answered {status}{detail}",
+        detail = detail(.message)
+    )]
+    RefusedElsewhere {
+        /// The host that refused.
+        host: String,
+        /// The registry.
+        registry: String,
+        /// HTTP status code.
+        status: u16,
+        /// The host's own words, cut short; may be empty.
+        message: String,
+    },
+    /// A host is overloaded, or has had enough requests, and says when to come back.
+    #[error(
+        "`{host}` answered {status} to {action} and asks to wait {seconds} s{detail}",
+        detail = detail(.message)
+    )]
+    Later {
+        /// The host.
+        host: String,
+        /// HTTP status code.
+        status: u16,
+        /// What was attempted.
+        action: &'static str,
+        /// How long it asks to wait (Retry-After).
+        seconds: u64,
+        /// The host's own words, cut short; may be empty.
+        message: String,
+    },
     /// The TLS handshake failed.
     #[error("no trusted TLS connection to `{host}`: {reason}")]
     Tls {
@@ -222,6 +254,14 @@ impl Hint for Error {
             }
             Self::Refused { registry, .. } => {
                 Some(format!("run `creel login {registry}` with an account that may do this"))
+            }
+            Self::RefusedElsewhere { .. } => Some(
+                "try again; if it stays, whoever runs the registry has to mend it: no login there \
+                 helps"
+                    .to_owned(),
+            ),
+            Self::Later { seconds, .. } => {
+                Some(format!("try again in {seconds} s: what was downloaded is kept"))
             }
             Self::UnknownImage { .. } => Some("check the name and the tag for typos".to_owned()),
             // An alert received is the registry's verdict on our certificate, or the lack of one.

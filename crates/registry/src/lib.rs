@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod error;
 pub mod http;
 pub mod registries;
+mod steady;
 mod ureq_transport;
 pub mod url;
 

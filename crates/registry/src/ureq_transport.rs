@@ -8,9 +8,10 @@ use std::time::Duration;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Proxy, SendBody};
 
-use crate::client::Config;
+use crate::client::{Config, MinRate};
 use crate::error::Error;
 use crate::http::{Method, Payload, Request, Response, TlsPolicy, Transport, TransportError};
+use crate::steady::Steady;
 use crate::url::{Scheme, Url};
 
 /// One agent (a connection pool) for each host, because certificates differ by host.
@@ -114,7 +115,7 @@ impl Transport for UreqTransport {
                 agent.run(builder.body(SendBody::from_reader(*reader)).map_err(bad)?)
             }
         };
-        sent.map(response).map_err(error)
+        sent.map(|sent| response(sent, self.config.slowest)).map_err(error)
     }
 }
 
@@ -133,7 +134,7 @@ const fn takes_body(method: Method) -> bool {
     matches!(method, Method::Post | Method::Put | Method::Patch)
 }
 
-fn response(response: ureq::http::Response<ureq::Body>) -> Response {
+fn response(response: ureq::http::Response<ureq::Body>, slowest: MinRate) -> Response {
     let (parts, body) = response.into_parts();
     let text = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
@@ -141,7 +142,7 @@ fn response(response: ureq::http::Response<ureq::Body>) -> Response {
     Response {
         status: parts.status.as_u16(),
         headers: parts.headers.iter().filter_map(text).collect(),
-        body: Box::new(Body(body.into_reader())),
+        body: Box::new(Steady::new(Body(body.into_reader()), slowest)),
     }
 }
 

@@ -5,8 +5,9 @@ use std::io::Read;
 use std::time::Duration;
 
 use creel_base::digest::Digest;
+use creel_base::hint::Hint as _;
 use creel_base::media_type::MediaType;
-use creel_registry::client::{Pushed, RetryPolicy, VerifyingReader};
+use creel_registry::client::{MinRate, Pushed, RetryPolicy, VerifyingReader};
 use creel_registry::credentials::{Anonymous, Credential, CredentialSource, Fixed};
 use creel_registry::http::TlsPolicy;
 use creel_registry::{Client, Config, Error, Repository};
@@ -17,7 +18,8 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 fn config() -> Config {
     let retry =
         RetryPolicy { attempts: 3, base: Duration::from_millis(1), cap: Duration::from_millis(50) };
-    Config { stall_timeout: Duration::from_millis(300), retry, ..Config::default() }
+    let slowest = MinRate { bytes: 1000, time: Duration::from_millis(300) };
+    Config { stall_timeout: Duration::from_millis(300), slowest, retry, ..Config::default() }
 }
 
 fn open_as(registry: &FakeRegistry, credentials: Box<dyn CredentialSource>) -> Repository {
@@ -57,6 +59,7 @@ fn cuts_stalls_and_failures_are_overcome() {
         vec![Fault::Cut(1000), Fault::Cut(70_000), Fault::Cut(5)],
         vec![Fault::Stall(Duration::from_secs(2))],
         vec![Fault::Cut(1000), Fault::IgnoreRange],
+        vec![Fault::Drip(Duration::from_millis(30)), Fault::Drip(Duration::from_millis(100))],
         vec![unavailable("9999"), unavailable("0"), Fault::Status(429, vec![])],
     ] {
         let (registry, data, digest) = with_blob();
@@ -221,6 +224,33 @@ fn a_redirect_target_names_no_realm() {
     let credential = Credential::Basic { username: "me".into(), password: "pw".into() };
     let fixed = Fixed { registry: registry.address().to_owned(), credential };
     let error = open_as(&registry, Box::new(fixed)).small_blob(digest, 9).unwrap_err();
-    assert!(matches!(error, Error::Refused { .. }), "{error}");
+    assert!(matches!(error, Error::RefusedElsewhere { status: 401, .. }), "{error}");
     assert_eq!(other.seen().len(), 1);
+}
+
+#[test]
+fn the_refusal_of_a_redirect_target_is_its_own() {
+    let (registry, _, digest) = with_blob();
+    let other = FakeRegistry::start().unwrap();
+    other.fault("/elsewhere", Fault::Status(403, Vec::new()));
+    let location = vec![("location".into(), format!("http://{}/elsewhere", other.address()))];
+    registry.fault("/blobs/", Fault::Status(307, location));
+    let error = open(&registry).small_blob(digest, 9).unwrap_err();
+    let (host, registry) = (other.address(), registry.address());
+    let words = format!("`{host}`, where `{registry}` redirects to, answered 403");
+    assert_eq!(error.to_string(), words);
+    assert!(!error.hint().unwrap().contains("creel login"));
+}
+
+#[test]
+fn how_long_a_registry_asks_to_wait_is_told() {
+    let (registry, _, digest) = with_blob();
+    for _ in 0..9 {
+        let after = vec![("retry-after".to_owned(), "3600".to_owned())];
+        registry.fault("/blobs/", Fault::Status(429, after));
+    }
+    let error = open(&registry).small_blob(digest, 9).unwrap_err();
+    let words = "answered 429 to a blob request and asks to wait 3600 s";
+    assert!(error.to_string().ends_with(words), "{error}");
+    assert_eq!(error.hint().unwrap(), "try again in 3600 s: what was downloaded is kept");
 }

@@ -12,6 +12,8 @@ use std::time::Duration;
 pub enum Fault {
     /// Sends half of the body and then nothing, for this long.
     Stall(Duration),
+    /// Sends the body byte by byte, with this pause after each.
+    Drip(Duration),
     /// Sends so many bytes of the body and closes.
     Cut(usize),
     /// Flips the first byte of the body.
@@ -146,10 +148,21 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     if seen.method == "HEAD" {
         return Ok(());
     }
+    if !reply.drip.is_zero() {
+        return drip(stream, &reply);
+    }
     let end = reply.cut.unwrap_or(reply.body.len()).min(reply.body.len());
     stream.write_all(reply.body.get(..end).unwrap_or_default())?;
     stream.flush()?;
     thread::sleep(reply.stall);
+    Ok(())
+}
+
+fn drip(mut stream: &TcpStream, reply: &Reply) -> std::io::Result<()> {
+    for byte in &reply.body {
+        stream.write_all(&[*byte])?;
+        thread::sleep(reply.drip);
+    }
     Ok(())
 }
 
@@ -160,6 +173,7 @@ struct Reply {
     body: Vec<u8>,
     cut: Option<usize>,
     stall: Duration,
+    drip: Duration,
 }
 
 fn answer(seen: &Seen, state: &mut State) -> Reply {
@@ -186,6 +200,7 @@ fn answer(seen: &Seen, state: &mut State) -> Reply {
         Some(Fault::Stall(time)) => {
             (reply.cut, reply.stall) = (Some(reply.body.len() / 2), time);
         }
+        Some(Fault::Drip(pause)) => reply.drip = pause,
         Some(Fault::Headers(headers)) => reply.headers.extend(headers),
         Some(Fault::Cut(bytes)) => reply.cut = Some(bytes),
         Some(Fault::Alter) => {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use creel_base::id::SHORT;
+use creel_base::reference::Reference;
 use creel_base::size::ByteSize;
 use creel_manager::images::{Filter, Image, Images};
 use jiff::Timestamp;
@@ -72,12 +73,17 @@ fn row(image: &Image) -> Row<'_> {
     Row {
         id: image.id.to_string(),
         digest: image.digest.to_string(),
-        names: image.names.iter().map(ToString::to_string).collect(),
+        names: image.names.iter().map(shown).collect(),
         created: image.config.created.as_deref(),
         size: image.download_size(),
         os: &image.config.os,
         architecture: &image.config.architecture,
     }
+}
+
+/// A name by digest that came along with a tag is shown without that.
+pub(crate) fn shown(name: &Reference) -> String {
+    name.digest().map_or_else(|| name.to_string(), |digest| name.at_digest(digest).to_string())
 }
 
 fn ids(images: &[Image], whole: bool) -> String {
@@ -102,7 +108,7 @@ fn table(images: &[Image], whole: bool) -> String {
             image.names.iter().filter(|n| n.digest().is_none()).map(ToString::to_string).collect();
         let names = match (tags.is_empty(), image.names.first()) {
             (false, _) => tags,
-            (true, Some(name)) => vec![name.to_string()],
+            (true, Some(name)) => vec![shown(name)],
             (true, None) => vec!["<none>".to_owned()],
         };
         for name in names {

@@ -78,19 +78,16 @@ fn describe_container(container: &Container, state: State) -> Value {
 /// An image in the words of `docker image inspect`, which scripts know.
 fn describe(image: &Image) -> Value {
     let config = &image.config;
-    let names = |digests: bool| {
-        let chosen = image.names.iter().filter(move |name| name.digest().is_some() == digests);
-        chosen.map(ToString::to_string).collect::<Vec<_>>()
-    };
-    let mut digests = names(true);
-    let own = image.names.iter().filter(|name| name.digest().is_none());
-    digests.extend(own.map(|name: &Reference| name.at_digest(image.digest).to_string()));
+    let tags = image.names.iter().filter(|name| name.digest().is_none());
+    // One that came along with a tag has both.
+    let by_digest = |name: &Reference| name.at_digest(name.digest().unwrap_or(image.digest));
+    let mut digests: Vec<_> = image.names.iter().map(|name| by_digest(name).to_string()).collect();
     digests.sort();
     digests.dedup();
     json!({
         "Id": image.id.to_string(),
         "Digest": image.digest.to_string(),
-        "RepoTags": names(false),
+        "RepoTags": tags.map(ToString::to_string).collect::<Vec<_>>(),
         "RepoDigests": digests,
         "Created": config.created,
         "Author": config.author,

@@ -6,6 +6,7 @@ use creel_manager::Engine;
 use creel_manager::images::{ImageError, Removal};
 use creel_manager::upkeep::Pins;
 
+use crate::commands::images::shown;
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::Globals;
@@ -50,7 +51,7 @@ fn remove(engine: &Engine, image: &str, args: &Args, pins: &Pins) -> Result<Stri
         engine.let_go(&manifest, pins);
     }
     let mut lines: String =
-        removed.names.iter().map(|name| format!("untagged: {name}\n")).collect();
+        removed.names.iter().map(|name| format!("untagged: {}\n", shown(name))).collect();
     if let Some(id) = removed.image {
         lines.push_str(&format!("removed: {id}\n"));
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use super::{Compression, sniff};
+use super::{Compression, foreign, sniff};
 
 /// Largest zstd window, as a power of two: 128 MiB, what `zstd --ultra` writes at most by default.
 const MAX_WINDOW_LOG: u32 = 27;
@@ -39,6 +39,12 @@ pub enum DecodeError {
     Ratio {
         /// The limit.
         limit: u64,
+    },
+    /// It is compressed by something that creel does not read.
+    #[error("blob is compressed by {format}, which creel does not read")]
+    Format {
+        /// The format, by the name of its program.
+        format: &'static str,
     },
 }
 
@@ -88,13 +94,17 @@ impl<R: BufRead> Decoder<R> {
     /// Starts to read `blob`, compressed as its first bytes tell ([`sniff`]).
     ///
     /// The first buffer that `blob` fills must hold 4 bytes, or all of a shorter blob, as with
-    /// [`io::BufReader`] over a file.
+    /// [`io::BufReader`] over a file; 10 for a format that is not read to be named.
     ///
     /// # Errors
     ///
-    /// What reading the first bytes fails with.
+    /// What reading the first bytes fails with; [`DecodeError::Format`].
     pub fn new(mut blob: R, limits: Limits) -> io::Result<Self> {
-        let compression = sniff(blob.fill_buf()?);
+        let start = blob.fill_buf()?;
+        if let Some(format) = foreign(start) {
+            return Err(invalid(DecodeError::Format { format }));
+        }
+        let compression = sniff(start);
         Self::with(blob, compression, limits)
     }
 
@@ -148,7 +158,11 @@ impl<R: BufRead> Read for Decoder<R> {
             Inner::Zstd(decoder) => decoder.read(buffer),
         }?;
         self.output = self.output.saturating_add(read as u64);
-        self.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        self.check().map_err(invalid)?;
         Ok(read)
     }
+}
+
+fn invalid(error: DecodeError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }

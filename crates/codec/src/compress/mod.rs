@@ -28,6 +28,21 @@ pub const fn sniff(start: &[u8]) -> Compression {
     }
 }
 
+/// Tells a format that creel does not read from the `start` of a blob, at most its first 10 bytes, by
+/// its name, which is also that of the program for it.
+pub fn foreign(start: &[u8]) -> Option<&'static str> {
+    const KNOWN: [(&[u8], &str); 4] = [
+        (b"\xfd7zXZ\0", "xz"),
+        (b"\x04\x22\x4d\x18", "lz4"),
+        (b"\x89LZO\0\r\n\x1a\n", "lzop"),
+        (b"LZIP\x01", "lzip"),
+    ];
+    // A level, then the digits of pi: names of files may begin with less of it.
+    let bzip2 = start.strip_prefix(b"BZh").and_then(|rest| rest.get(1..7)) == Some(b"1AY&SY");
+    let known = KNOWN.into_iter().find(|(magic, _)| start.starts_with(magic));
+    known.map(|(_, name)| name).or_else(|| bzip2.then_some("bzip2"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Compression, sniff};

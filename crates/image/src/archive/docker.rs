@@ -23,6 +23,8 @@ use crate::source::{ImageSource, VerifyReader};
 const MANIFEST: &str = "manifest.json";
 /// Most names that an error lists.
 const MAX_LISTED: usize = 16;
+/// Most characters of a tag that are shown.
+const MAX_SHOWN: usize = 256;
 
 /// An archive by Docker.
 #[derive(Debug)]
@@ -46,6 +48,7 @@ struct Entry {
 pub struct DockerImage<'a> {
     archive: &'a Archive,
     names: Vec<Reference>,
+    no_names: Vec<String>,
     root: Document,
     config: (Descriptor, Vec<u8>),
     /// Names in the archive by digest.
@@ -108,6 +111,13 @@ impl Entry {
     fn names(&self) -> impl Iterator<Item = Reference> {
         self.repo_tags.iter().flatten().filter_map(|tag| tag.parse().ok())
     }
+
+    /// The tags that are none, cut short.
+    fn no_names(&self) -> Vec<String> {
+        let tags = self.repo_tags.iter().flatten();
+        let none = tags.filter(|tag| tag.parse::<Reference>().is_err()).take(MAX_LISTED);
+        none.map(|tag| tag.chars().take(MAX_SHOWN).collect()).collect()
+    }
 }
 
 impl<'a> DockerImage<'a> {
@@ -131,12 +141,18 @@ impl<'a> DockerImage<'a> {
         let kind = MediaType::Config(Family::Docker);
         let config = Descriptor::new(kind, config.digest(), raw.len() as u64);
         let root = manifest(config.clone(), descriptors)?;
-        Ok(Self { archive, names: entry.names().collect(), root, config: (config, raw), layers })
+        let (names, no_names) = (entry.names().collect(), entry.no_names());
+        Ok(Self { archive, names, no_names, root, config: (config, raw), layers })
     }
 
     /// Returns the names the archive gives the image.
     pub fn names(&self) -> &[Reference] {
         &self.names
+    }
+
+    /// Returns what the archive calls the image that is no name, at most 16 of them.
+    pub fn no_names(&self) -> &[String] {
+        &self.no_names
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use creel_base::hint::Hint;
 use creel_base::path::PathError;
 use creel_base::transport::Select;
+use creel_codec::compress::DecodeError;
 use creel_codec::layer::LayerError;
 
 use crate::document::DocumentError;
@@ -91,6 +92,11 @@ pub enum ArchiveError {
 impl Hint for ArchiveError {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Spool { source } => {
+                let error = source.get_ref()?.downcast_ref::<DecodeError>()?;
+                let DecodeError::Format { format } = error else { return None };
+                Some(format!("unpack it first: `{format} -dc FILE | creel pull docker-archive:-`"))
+            }
             Self::Document { source } => source.hint(),
             Self::NoImage { names, .. } if !names.is_empty() => {
                 Some(format!("choose one of {}", names.join(", ")))

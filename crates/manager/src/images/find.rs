@@ -70,11 +70,12 @@ impl Engine {
         if let Some(found) = self.store.reference(by_digest.as_bytes())? {
             return Ok(Some(found));
         }
-        // A manifest that came by its tag is also had by its digest.
+        // What came by a tag is also had by its digest, and by that of its index.
         let name = reference.name();
-        let all = self.names()?;
-        let same = all.iter().find(|(other, digest)| other.name() == name && *digest == wanted);
-        Ok(same.map(|(_, digest)| *digest))
+        let names = self.names()?;
+        let mut same = names.into_iter().filter(|(other, _)| other.name() == name);
+        let same = same.find(|(other, digest)| *digest == wanted || other.digest() == Some(wanted));
+        Ok(same.map(|(_, digest)| digest))
     }
 
     fn find_id(&self, text: &str, start: &str) -> Result<Image, ImageError> {

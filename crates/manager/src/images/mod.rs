@@ -2,7 +2,7 @@
 //!
 //! A reference of the store is called `registry/repository:tag` or `registry/repository@digest` and
 //! names a manifest. The digest in a name is the manifest's own, or that of the index it was chosen
-//! from. An image without a name is kept by nothing and goes with the next collection.
+//! from; one with a tag too came along with that tag and goes with it. An image without a name is kept by nothing and goes with the next collection.
 
 mod documents;
 mod error;

@@ -35,7 +35,8 @@ impl Engine {
 }
 
 /// The references of the store by which an image is to be found again: its name and, where it was
-/// chosen from an index, the index by its digest.
+/// chosen from an index, the index by its digest. One that came along with a tag has the tag too, and
+/// goes with it.
 pub(crate) fn references(
     name: &Reference,
     manifest: Digest,
@@ -46,8 +47,20 @@ pub(crate) fn references(
         (Some(tag), Some(_)) => format!("{}:{tag}", name.name()),
         _ => name.to_string(),
     };
-    let index = index.map(|index| name.at_digest(index).to_string());
+    let index = index.map(|index| {
+        let with_tag = name.tag().map(|tag| format!("{}:{tag}@{index}", name.name()));
+        let with_tag = with_tag.filter(|text| is_short(text));
+        with_tag.unwrap_or_else(|| name.at_digest(index).to_string())
+    });
     let mut all = vec![own];
     all.extend(index.filter(|index| all.first() != Some(index)));
     all.into_iter().map(|name| (name, manifest)).collect()
+}
+
+/// Tells whether a text can be a reference of the store, which is a file name in which all but a few
+/// characters take three bytes. One that is too long stays without its tag, as if it had been asked for.
+fn is_short(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    let width = |byte| if plain(byte) { 1 } else { 3 };
+    text.bytes().map(width).sum::<usize>() <= 255
 }

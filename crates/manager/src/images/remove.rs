@@ -68,15 +68,14 @@ impl Engine {
     }
 }
 
-/// The name, and those by digest that came along with it: they go with the last tag of their
-/// repository.
+/// The name, and those by digest that came along with it. What was pulled by its digest is another
+/// name, and stays.
 fn with_companions(name: &Reference, all: &[Reference]) -> Vec<Reference> {
-    let siblings = || all.iter().filter(|other| other.name() == name.name());
-    let other_tags = siblings().any(|other| other.digest().is_none() && other != name);
-    match other_tags || name.digest().is_some() {
-        true => all.iter().filter(|other| *other == name).cloned().collect(),
-        false => siblings().cloned().collect(),
-    }
+    let goes = |other: &&Reference| match name.digest() {
+        None => other.tag() == name.tag(),
+        Some(digest) => other.digest() == Some(digest),
+    };
+    all.iter().filter(|other| other.name() == name.name()).filter(goes).cloned().collect()
 }
 
 /// How many names are tags; those by digest came along with one.

@@ -133,15 +133,43 @@ fn names_come_and_go() {
 }
 
 #[test]
-fn the_last_tag_takes_the_digests_of_its_repository_along() {
+fn a_tag_takes_along_the_digest_that_came_with_it() {
     let (_d, engine) = engine();
-    let by_index = format!("q.io/a@{}", Digest::sha256(b"index"));
-    put(&engine, "a", &["q.io/a:1", "q.io/a:2", "q.io/b:1", &by_index]);
+    let index = Digest::sha256(b"index");
+    let name = |text: &str| text.parse::<Reference>().unwrap();
+    let image = put(&engine, "a", &["q.io/b:1"]);
+    let pulled = |text| references(&name(text), image.digest, Some(index));
+    for (name, digest) in [pulled("q.io/a:1"), pulled("q.io/a:2")].concat() {
+        engine.store().begin().unwrap().commit(&[(name.as_bytes(), digest)]).unwrap();
+    }
     let nobody = |_: &Digest| Vec::new();
-    let names = |text| engine.remove(text, Removal::Careful, &nobody).unwrap().names.len();
-    assert_eq!(names("q.io/a:2"), 1);
-    assert_eq!(names("q.io/a:1"), 2);
+    let removed = |text: &str| engine.remove(text, Removal::Careful, &nobody).unwrap().names.len();
+    let by_index = format!("q.io/a@{index}");
+    assert_eq!(removed("q.io/a:2"), 2);
+    assert_eq!(found(&engine, &by_index), Some(image.id));
+    assert_eq!(removed("q.io/a:1"), 2);
     assert_eq!(found(&engine, &by_index), None);
+}
+
+#[test]
+fn what_was_pulled_by_digest_stays_when_a_tag_goes() {
+    let (_d, engine) = engine();
+    let index = Digest::sha256(b"index");
+    let image = put(&engine, "a", &[]);
+    let by_digest = [format!("q.io/a@{index}"), format!("q.io/a@{}", image.digest)];
+    for text in [&by_digest[0], &by_digest[1], "q.io/a:1"] {
+        for (name, digest) in references(&text.parse().unwrap(), image.digest, Some(index)) {
+            engine.store().begin().unwrap().commit(&[(name.as_bytes(), digest)]).unwrap();
+        }
+    }
+    let nobody = |_: &Digest| Vec::new();
+    let removed = engine.remove("q.io/a:1", Removal::Careful, &nobody).unwrap();
+    assert_eq!(removed.image, None);
+    for text in &by_digest {
+        assert_eq!(found(&engine, text), Some(image.id), "{text}");
+        engine.remove(text, Removal::Careful, &nobody).unwrap();
+    }
+    assert!(engine.images().unwrap().images.is_empty());
 }
 
 #[test]
@@ -222,6 +250,8 @@ fn an_imported_tar_is_an_image() {
     assert_eq!(engine.layers(&image).unwrap().len(), 1);
     // The same again is the same image; what is no archive is none.
     assert_eq!(engine.import(&mut &[0; 1024][..], &what, None).unwrap().id, image.id);
+    let error = engine.import(&mut &b"\xfd7zXZ\0\0\x04"[..], &what, None).unwrap_err();
+    assert!(error.hint().unwrap().contains("`xz -dc FILE | creel import -`"), "{error}");
     let error = engine.import(&mut &[7; 1024][..], &what, None).unwrap_err();
     assert!(matches!(error, crate::import::ImportError::Unpack(_)), "{error}");
     assert_eq!(engine.all_images().unwrap().images.len(), 1);

@@ -126,12 +126,24 @@ impl Hint for PullError {
     }
 }
 
+fn of_decoding(error: &DecodeError) -> String {
+    match error {
+        DecodeError::TooLarge { .. } | DecodeError::Ratio { .. } => {
+            "have the layer split: no more is unpacked than that".into()
+        }
+        DecodeError::Format { format } => format!(
+            "unpack an archive of files first: `{format} -dc FILE | creel import -`; have a layer \
+             compressed by gzip or zstd"
+        ),
+    }
+}
+
 /// The hint of the error that a failed read carries: the registry's, or the store's where the
 /// download is kept.
 pub(super) fn of_io(error: &std::io::Error) -> Option<String> {
     let inner = error.get_ref()?;
-    if inner.is::<DecodeError>() {
-        return Some("have the layer split: no more is unpacked than that".into());
+    if let Some(error) = inner.downcast_ref::<DecodeError>() {
+        return Some(of_decoding(error));
     }
     if inner.is::<VerifyError>() {
         return Some(

@@ -35,7 +35,7 @@ pub use unpack::UnpackError;
 
 use crate::Engine;
 use crate::images::{Image, references};
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 use layers::Layers;
 use origin::{Local, Origin};
 
@@ -107,6 +107,9 @@ impl Engine {
                 let archive = archive.map_err(|error| failed(error.into()))?;
                 let image = archive.image(which).map_err(|error| failed(error.into()))?;
                 let names = image.names().to_vec();
+                for text in image.no_names() {
+                    progress.event(&Event::NoName { text: text.clone(), only: names.is_empty() });
+                }
                 self.take_in(&Local(image), into(names), progress)
             }
             Source::Dir(path) => {

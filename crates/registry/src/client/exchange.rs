@@ -66,7 +66,7 @@ impl Repository {
     }
 
     /// Sends until an answer comes that repetition will not change. The answer may be an error of
-    /// the registry's; 401 becomes [`Error::Refused`] once a login has been tried.
+    /// the registry's; the refusal of another host is [`Error::RefusedElsewhere`].
     pub(super) fn send(&self, call: &Call<'_>) -> Result<Response, Error> {
         let policy = self.client.0.config.retry;
         let mut attempt = 0;
@@ -76,10 +76,10 @@ impl Repository {
                 Ok((response, from)) => (Ok(response), Some(from)),
                 Err(error) => (Err(error), None),
             };
-            let again = match (&answer, from) {
+            let again = match (&answer, &from) {
                 // A host that was only redirected to must not name where credentials go.
                 (Ok(response), Some(from))
-                    if response.status == 401 && !authenticated && self.is_own(&from)? =>
+                    if response.status == 401 && !authenticated && self.is_own(from)? =>
                 {
                     authenticated = true;
                     self.authenticate(call, response)?;
@@ -90,10 +90,22 @@ impl Repository {
             };
             match again {
                 Some(wait) if attempt < policy.attempts => self.pause(attempt, wait),
-                _ => return answer,
+                _ => return self.of_registry(answer?, from),
             }
             attempt += 1;
         }
+    }
+
+    /// Passes an answer on, unless it is the refusal of a host that was only redirected to: no login
+    /// at the registry mends that.
+    fn of_registry(&self, mut response: Response, from: Option<Url>) -> Result<Response, Error> {
+        let (401 | 403, Some(from)) = (response.status, from) else { return Ok(response) };
+        if self.is_own(&from)? {
+            return Ok(response);
+        }
+        let (host, registry) = (from.authority().to_owned(), self.registry.clone());
+        let (status, message) = (response.status, message(&mut response));
+        Err(Error::RefusedElsewhere { host, registry, status, message })
     }
 
     /// Sends and turns every status outside `expected` into an error.
@@ -107,18 +119,14 @@ impl Repository {
 
     /// Turns an unexpected answer into an error.
     pub(super) fn refusal(&self, call: &Call<'_>, mut response: Response) -> Error {
-        let message = message(&mut response);
         match response.status {
             401 | 403 => Error::Refused {
                 registry: self.registry.clone(),
                 scope: call.scope.clone(),
                 logged_in: self.credential().is_ok_and(|c| c.is_some()),
-                message,
+                message: message(&mut response),
             },
-            status => {
-                let host = call.url.authority().to_owned();
-                Error::Status { host, status, action: call.action, message }
-            }
+            _ => failed(call.url.authority(), call.action, response),
         }
     }
 
@@ -235,10 +243,7 @@ impl Repository {
                 let message = message(&mut response);
                 return Err(self.refused(call, credential.is_some(), message));
             }
-            status => {
-                let message = message(&mut response);
-                return Err(Error::Status { host, status, action: "a token request", message });
-            }
+            _ => return Err(failed(&host, "a token request", response)),
         }
         let body = read_document(&mut response, &host, "token", auth::MAX_TOKEN)?;
         let no_token = || Error::Challenge { host, reason: "it gave no usable token".to_owned() };
@@ -338,6 +343,17 @@ fn speaks_no_tls(error: &TransportError) -> bool {
             matches!(e.kind(), ConnectionAborted | ConnectionReset | UnexpectedEof)
         }
         TransportError::Stalled | TransportError::Setup(_) => false,
+    }
+}
+
+/// An answer that is neither what was asked for nor a refusal.
+fn failed(host: &str, action: &'static str, mut response: Response) -> Error {
+    let (host, status) = (host.to_owned(), response.status);
+    let wait = retry_after(&response).filter(|_| is_transient(status));
+    let message = message(&mut response);
+    match wait.map(|wait| wait.as_secs()) {
+        None => Error::Status { host, status, action, message },
+        Some(seconds) => Error::Later { host, status, action, seconds, message },
     }
 }
 

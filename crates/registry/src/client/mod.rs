@@ -29,6 +29,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long a connection may stay silent.
     pub stall_timeout: Duration,
+    /// How slow a connection may be.
+    pub slowest: MinRate,
     /// Repetition of what failed for the moment.
     pub retry: RetryPolicy,
     /// Certificates.
@@ -43,10 +45,28 @@ impl Default for Config {
             user_agent: concat!("creel/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
+            slowest: MinRate::default(),
             retry: RetryPolicy::default(),
             certs: CertSources::default(),
             proxies: Proxies::default(),
         }
+    }
+}
+
+/// What a connection has to give in order to be kept. One byte now and then is no stall, but would
+/// keep a download for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct MinRate {
+    /// Bytes.
+    pub bytes: u64,
+    /// How long may be waited for them.
+    pub time: Duration,
+}
+
+impl Default for MinRate {
+    /// A byte a second, over a minute.
+    fn default() -> Self {
+        Self { bytes: 60, time: Duration::from_secs(60) }
     }
 }
 
