@@ -118,6 +118,10 @@ impl Engine {
         let person = chosen.at_home(&mut user, &process.cwd, &options.volumes);
         let owned = {
             let draft = catalog.begin(options.name.as_deref())?;
+            let root = match root {
+                Root::Host(host) => Root::Host(host.tried(draft.dir()?, self.privileges())?),
+                image @ Root::Image(_) => image,
+            };
             let hostname = hostname(options, &root, &draft.id);
             let policy = Policy { person, ..policy(&process, options)? };
             let mut spec = spec::spec(process, &user, options, &hostname, self.privileges())?;
