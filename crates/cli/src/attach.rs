@@ -29,6 +29,9 @@ pub(crate) trait Attached {
     fn ended(&self) -> BorrowedFd<'_>;
     /// Sends a signal to the process; one that has ended gets none.
     fn signal(&self, number: i32);
+    /// Tells whether a signal to stop, which it does not handle, stops it. The first process of a
+    /// container is not stopped (`SIGNAL_UNKILLABLE` in `get_signal`, kernel/signal.c).
+    fn stops(&self) -> bool;
 }
 
 /// Gathers the signals that are to be passed on. To be called before the process is started, so
@@ -55,7 +58,7 @@ pub(crate) fn pass_signals(process: &dyn Attached, signals: &Signals) -> io::Res
         }
         while let Some(number) = signals.next()? {
             process.signal(number);
-            if number == STOPPED {
+            if number == STOPPED && process.stops() {
                 stop_ourselves();
             }
         }
@@ -76,7 +79,7 @@ pub(crate) fn relay(
 
 /// Stops this process as its shell expects of a job, until it is continued.
 fn stop_ourselves() {
-    // Nothing is lost when it fails: the container is stopped all the same.
+    // Nothing is lost when it fails: the process is stopped all the same.
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
 }
 

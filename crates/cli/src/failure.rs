@@ -1,5 +1,6 @@
 //! The one place where errors become words and exit codes.
 
+use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -11,7 +12,7 @@ use creel_manager::containers::RunError;
 const FAILED: u8 = 125;
 
 /// A command that did not do what was asked, ready to be told to a person.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// What failed, then why, from the outside in.
     chain: Vec<String>,
@@ -21,19 +22,23 @@ pub(crate) struct Failure {
 
 impl<E: Hint> From<E> for Failure {
     fn from(error: E) -> Self {
-        let hint = error.hint();
-        let mut chain = vec![error.to_string()];
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let words = error.to_string();
-            // A transparent wrapper says what its source says.
-            if chain.last() != Some(&words) {
-                chain.push(words);
-            }
-            cause = error.source();
-        }
-        Self { chain, hint, code: FAILED }
+        Self { chain: chain(&error), hint: error.hint(), code: FAILED }
     }
+}
+
+/// What an error says, then its causes.
+fn chain(error: &dyn Error) -> Vec<String> {
+    let mut chain = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        // A transparent wrapper says what its source says.
+        if chain.last() != Some(&words) {
+            chain.push(words);
+        }
+        cause = error.source();
+    }
+    chain
 }
 
 impl Failure {
@@ -63,7 +68,8 @@ impl Failure {
 
     /// Prints what is lost for a reason that ends nothing.
     pub(crate) fn note(words: &str, reason: &impl Hint) {
-        let mut text = format!("note: {}\n", printable(&format!("{words}: {reason}")));
+        let mut text =
+            format!("note: {}\n", printable(&format!("{words}: {}", chain(reason).join(": "))));
         if let Some(hint) = reason.hint() {
             text.push_str(&format!("hint: {}\n", printable(&hint)));
         }
@@ -132,8 +138,6 @@ impl Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::error::Error;
-
     use super::*;
 
     #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Running a container in the foreground: its image, its terminal, its end.
 
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
@@ -16,6 +17,9 @@ use crate::failure::Failure;
 use crate::host;
 use crate::streams::{Copies, Until};
 
+/// 128 plus SIGPIPE, by which a program ends that writes to where nobody reads.
+const UNREAD: i32 = 141;
+
 impl Attached for Running {
     fn ended(&self) -> BorrowedFd<'_> {
         Self::ended(self)
@@ -23,6 +27,10 @@ impl Attached for Running {
 
     fn signal(&self, number: i32) {
         let _ = Self::signal(self, number);
+    }
+
+    fn stops(&self) -> bool {
+        false
     }
 }
 
@@ -33,6 +41,10 @@ impl Attached for Started {
 
     fn signal(&self, number: i32) {
         let _ = Self::signal(self, number);
+    }
+
+    fn stops(&self) -> bool {
+        true
     }
 }
 
@@ -87,11 +99,11 @@ pub(crate) fn run(prepared: Prepared<'_>) -> Result<ExitCode, Failure> {
     let attended = attend(&running, &signals, streams, interactive, Until::AllEnded);
     // However that ended, the container is waited for and put away.
     let ended = running.finish()?;
-    attended?;
+    let attended = attended?;
     if let Err(error) = ended.put_away {
         Failure::run(error).warn();
     }
-    Ok(exit_code(ended.code))
+    Ok(exit_code(attended.code(ended.code)))
 }
 
 /// Stays until a further process in a container has ended.
@@ -101,8 +113,27 @@ pub(crate) fn run_exec(
     interactive: bool,
 ) -> Result<ExitCode, Failure> {
     let streams = (started.take_terminal(), started.take_pipes());
-    attend(&started, signals, streams, interactive, Until::ProcessEnded)?;
-    Ok(exit_code(started.wait()?))
+    let attended = attend(&started, signals, streams, interactive, Until::ProcessEnded)?;
+    Ok(exit_code(attended.code(started.wait()?)))
+}
+
+/// How attending to a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attendance {
+    /// The process has ended.
+    Whole,
+    /// Nobody reads any more what its terminal shows, so it was killed.
+    Unread,
+}
+
+impl Attendance {
+    /// The exit code after a process that ended with `code`.
+    const fn code(self, code: i32) -> i32 {
+        match self {
+            Self::Whole => code,
+            Self::Unread => UNREAD,
+        }
+    }
 }
 
 /// Passes on what is typed, shown and signalled. A process that cannot be attended is killed.
@@ -112,7 +143,7 @@ fn attend(
     (terminal, pipes): (Option<OwnedFd>, Pipes),
     interactive: bool,
     until: Until,
-) -> Result<(), Failure> {
+) -> Result<Attendance, Failure> {
     let attended = match terminal {
         Some(master) => attach::relay(process, signals, master, interactive),
         None => Copies::start(pipes).and_then(|copies| {
@@ -121,10 +152,13 @@ fn attend(
             Ok(())
         }),
     };
-    attended.map_err(|error| {
-        process.signal(9);
-        Failure::terminal(&error)
-    })
+    let Err(error) = attended else { return Ok(Attendance::Whole) };
+    process.signal(9);
+    match error.kind() {
+        // What a terminal shows is all that is written here and not by a thread of its own.
+        io::ErrorKind::BrokenPipe => Ok(Attendance::Unread),
+        _ => Err(Failure::terminal(&error)),
+    }
 }
 
 /// The exit code of a process as one of ours.

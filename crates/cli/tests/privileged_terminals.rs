@@ -105,26 +105,66 @@ fn privileged_what_is_typed_stops_jobs_of_the_container() {
     world.is_clean();
 }
 
-/// Without a terminal for the container Ctrl-Z is a signal to `creel`, which passes it on and stops
-/// itself, as the shell that started it expects of a job.
+/// Without a terminal for the container Ctrl-Z is a signal to `creel`, which passes it on. The first
+/// process of a container goes on, and so `creel` does not stop either.
 #[test]
-fn privileged_a_stopped_run_goes_on_when_continued() {
+fn privileged_a_run_does_not_stop_without_its_container() {
     let world = World::new(Who::Root);
     let script = "trap 'echo stop' TSTP; trap 'echo go' CONT; trap 'echo term; exit 5' TERM; \
         echo ready; while :; do sleep 0.05; done";
     let running = world.background(&["run", "--rm", "box", "sh", "-c", script]);
-    let state = || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.child.id())).unwrap();
-        stat.rsplit(") ").next().unwrap().chars().next().unwrap()
-    };
     running.signal("TSTP");
-    until("the program stops", || state() == 'T');
     // The shell runs what waits in order of the signals' numbers.
     std::thread::sleep(Duration::from_millis(500));
+    assert_ne!(running.state(), 'T');
     running.signal("CONT");
-    until("the program goes on", || state() == 'S');
     std::thread::sleep(Duration::from_millis(500));
     running.signal("TERM");
     assert_eq!(running.end(), (Some(5), "stop\ngo\nterm\n".to_owned()));
+    world.is_clean();
+}
+
+/// A further process is stopped as any other one, and `creel` stops with it.
+#[test]
+fn privileged_a_stopped_exec_goes_on_when_continued() {
+    let world = World::new(Who::Root);
+    let waits = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done";
+    let running = world.background(&["run", "--rm", "--name", "one", "box", "sh", "-c", waits]);
+    let counts = "echo ready; for n in 1 2 3 4 5 6; do sleep 0.5; echo $n; done; exit 4";
+    let exec = world.background(&["exec", "one", "sh", "-c", counts]);
+    exec.signal("TSTP");
+    until("the program stops", || exec.state() == 'T');
+    exec.signal("CONT");
+    until("the program goes on", || exec.state() == 'S');
+    assert_eq!(exec.end(), (Some(4), "1\n2\n3\n4\n5\n6\n".to_owned()));
+    running.signal("TERM");
+    assert_eq!(running.end().0, Some(5));
+    world.is_clean();
+}
+
+/// Whoever read what a terminal shows has gone: the process ends as by SIGPIPE, and nothing is said.
+#[test]
+fn privileged_a_terminal_that_nobody_reads_ends_its_process() {
+    let world = World::new(Who::Root);
+    let waits = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done";
+    let running = world.background(&["run", "--rm", "--name", "one", "box", "sh", "-c", waits]);
+    for command in ["run --rm -t box", "exec -t one"] {
+        let endless = "sh -c \"trap : HUP; while :; do echo line; sleep 0.01; done\"";
+        let script = format!(
+            "({} {command} {endless}; echo $? > code) 2> errors | head -n 1; sync",
+            world.path("creel").display()
+        );
+        let variables = world.command(&[]);
+        let variables = variables.get_envs().map(|(name, value)| (name, value.unwrap()));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).envs(variables).current_dir(world.path("."));
+        let said = shell.stdin(Stdio::null()).output().unwrap().stdout;
+        assert_eq!(String::from_utf8_lossy(&said), "line\r\n", "{command}");
+        let read = |name| std::fs::read_to_string(world.path(name)).unwrap();
+        until("the program ends", || !read("code").is_empty());
+        assert_eq!((read("code").as_str(), read("errors").as_str()), ("141\n", ""), "{command}");
+    }
+    running.signal("TERM");
+    assert_eq!(running.end().0, Some(5));
     world.is_clean();
 }

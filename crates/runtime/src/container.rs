@@ -82,7 +82,19 @@ impl Running {
     /// Names the step that failed; no process remains then. [`SpawnError::exit_code`] has the exit
     /// code.
     pub fn start(plan: &Plan) -> Result<Self, SpawnError> {
-        plan.spawn().map(Self)
+        Self::start_announced(plan, |_| Ok(()))
+    }
+
+    /// Does what [`Running::start`] does, and calls `announce` with the process id before the process
+    /// begins; see [`Plan::spawn_announced`].
+    ///
+    /// # Errors
+    /// As [`Running::start`], and where `announce` fails.
+    pub fn start_announced(
+        plan: &Plan,
+        announce: impl FnOnce(i32) -> io::Result<()>,
+    ) -> Result<Self, SpawnError> {
+        plan.spawn_announced(announce).map(Self)
     }
 
     /// Its process id in the caller's namespace.

@@ -87,12 +87,24 @@ impl Plan {
     /// # Errors
     /// Names the step that failed; no process remains then.
     pub fn spawn(&self) -> Result<Child, SpawnError> {
+        self.spawn_announced(|_| Ok(()))
+    }
+
+    /// Does what [`Plan::spawn`] does, and calls `announce` with the process id while the process
+    /// still waits to begin. It ends without having done anything if this process ends until then.
+    ///
+    /// # Errors
+    /// As [`Plan::spawn`], and [`SpawnError::Start`] where `announce` fails.
+    pub fn spawn_announced(
+        &self,
+        announce: impl FnOnce(i32) -> io::Result<()>,
+    ) -> Result<Child, SpawnError> {
         if !self.namespaces.contains(&Namespace::Mount) {
             return Err(SpawnError::NoMountNamespace);
         }
         let steps = self.lower()?;
         let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
-        let set_up = |pid| parent::set_up(self, pid);
+        let set_up = |pid| parent::set_up(self, pid).and_then(|()| announce(pid));
         let started = steps.program.start(self.clone_flags(), cgroup.as_ref(), set_up);
         started.map_err(|failure| match parent::unreachable(self.cgroup.as_deref(), &failure) {
             Some(error) => error.into(),

@@ -355,3 +355,23 @@ fn privileged_unprivileged_user_starts_containers() {
     run("userdel", &["-r", name]);
     assert!(done.0, "{}", done.1);
 }
+
+#[test]
+fn privileged_a_process_is_announced_before_it_begins() {
+    let (dir, plan) = plan("touch /began");
+    let began = dir.path().join("began");
+    let program = |pid| fs::read_link(format!("/proc/{pid}/exe"));
+    let refused = plan.spawn_announced(|pid| {
+        assert_eq!(program(pid)?, std::env::current_exe()?);
+        Err(std::io::ErrorKind::Other.into())
+    });
+    assert!(matches!(refused, Err(SpawnError::Start(_))) && !began.exists());
+    let mut announced = 0;
+    let child = plan.spawn_announced(|pid| {
+        announced = pid;
+        Ok(())
+    });
+    let child = child.unwrap();
+    assert_eq!((child.pid, child.wait().unwrap()), (announced, 0));
+    assert!(began.exists());
+}

@@ -39,14 +39,25 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
 
 /// Puts away what is left, and says what that was.
 fn fix(engine: &Engine) -> Result<(), Failure> {
-    for name in engine.sweep_containers()? {
+    let swept = engine.sweep_containers()?;
+    for name in swept.names {
         output::note(&format!("put away container `{name}`, whose run was killed"));
     }
-    match engine.containers()?.sweep()? {
-        0 => {}
-        count => output::note(&format!("removed {count} remains of half-made containers")),
+    let removed = engine.containers()?.sweep()?;
+    if removed.count > 0 {
+        output::note(&format!("removed {} remains of half-made containers", removed.count));
     }
-    Ok(())
+    let mut failures: Vec<_> = removed.failed.into_iter().map(Failure::from).collect();
+    for failure in swept.failed.into_iter().map(Failure::run) {
+        // Both look at some of what is half-made.
+        if !failures.contains(&failure) {
+            failures.push(failure);
+        }
+    }
+    // The others were put away all the same; the last failure is what the command ends with.
+    let last = failures.pop();
+    failures.iter().for_each(Failure::warn);
+    last.map_or(Ok(()), Err)
 }
 
 fn paragraph(finding: &Finding) -> String {

@@ -11,6 +11,9 @@ use crate::host;
 use crate::protection;
 use crate::settings::Globals;
 
+/// What is in nobody's way, but stays.
+const REMAINS: &str = "what a killed run has left cannot be put away";
+
 /// Run a command in a new container
 ///
 /// Pulls the image where the store lacks it. Exits with the code of the command, 128 plus the number of
@@ -52,6 +55,9 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
     };
     let image = foreground::image(&engine, &args.image, &choice)?;
     let prepared = engine.prepare_container(&image, &options).map_err(Failure::run)?;
+    for reason in prepared.remains() {
+        Failure::note(REMAINS, reason);
+    }
     host::explain(prepared.record());
     if args.explain {
         crate::output::text(&prepared.explain()?)?;

@@ -1,6 +1,8 @@
 //! Containers as users see them: a store with one busybox image, used as root or as an ordinary user.
 #![allow(clippy::unwrap_used, dead_code)] // in the helpers of tests, of which each test uses some
 
+pub(crate) mod processes;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
@@ -221,6 +223,12 @@ impl Background {
     /// Sends a signal to the program.
     pub(crate) fn signal(&self, name: &str) {
         sh(&format!("kill -{name} {}", self.child.id()));
+    }
+
+    /// How the program stands, as a letter of `proc_pid_stat(5)`.
+    pub(crate) fn state(&self) -> char {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        stat.rsplit(") ").next().unwrap().chars().next().unwrap()
     }
 
     /// Waits for the end: the exit code, or none after a signal, and what was said after `ready`.

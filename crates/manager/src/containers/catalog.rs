@@ -13,7 +13,8 @@
 //! RUN/containers/STORE/    of the store whose directory has this device and inode number
 //!   swept                  says that all directories were looked through since the system started
 //!   ID/                    what a run needs, gone with a restart of the system
-//!   ID/process.json        its process
+//!   ID/starting.json       its process, until that has executed its program
+//!   ID/process.json        its process from then on
 //!   ID/hosts, ID/hostname, ID/resolv.conf
 //! ```
 //!
@@ -21,7 +22,7 @@
 //! `container.json` is one that was being made or removed.
 
 use core::cmp::Reverse;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use creel_base::atomic::{self, Durability};
 use creel_base::id::{self, Id};
@@ -38,12 +39,10 @@ use crate::EngineError;
 
 pub(super) const PRIVATE: Mode = Mode::RWXU;
 const CONTAINERS: &str = "containers";
+pub(super) const OWN_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 pub(super) const NAMES: &str = "names";
 pub(super) const RECORD: &str = "container.json";
-const EXIT: &str = "exit.json";
-const PROCESS: &str = "process.json";
-/// The control group that the container's own was made below, if it was a delegated one.
-const DELEGATED: &str = "cgroup.json";
+pub(super) const EXIT: &str = "exit.json";
 pub(super) const LOCK: &str = "lock";
 const SWEEP_LOCK: &str = "sweep.lock";
 const IDS_LOCK: &str = "ids.lock";
@@ -256,8 +255,8 @@ impl Catalog {
         if let Some(process) = self.process(container)? {
             let alive = Some(process).filter(Process::is_alive);
             return Ok(match alive {
-                Some(process) if held => State::Running(process),
-                None if held => State::Busy,
+                Some(process) if held && !process.starting => State::Running(process),
+                _ if held => State::Busy,
                 alive => State::Lost(alive),
             });
         }
@@ -265,33 +264,6 @@ impl Catalog {
             return Ok(State::Busy);
         }
         Ok(read::<Exit>(&container.dir, EXIT)?.map_or(State::Created, State::Exited))
-    }
-
-    /// Tells whether a container has run-time files: of a run that was begun and not ended.
-    pub(super) fn has_run(&self, owned: &Owned) -> Result<bool, ContainerError> {
-        Ok(self.run.exists(owned.record().id.to_string())?)
-    }
-
-    /// What was written down of a container's process.
-    pub(super) fn process(&self, container: &Container) -> Result<Option<Process>, ContainerError> {
-        self.of_run(container, PROCESS)
-    }
-
-    /// What was written down of where a container's group is; see [`Owned::grouped`].
-    pub(super) fn group(&self, container: &Container) -> Result<Option<PathBuf>, ContainerError> {
-        self.of_run(container, DELEGATED)
-    }
-
-    fn of_run<T: DeserializeOwned>(
-        &self,
-        container: &Container,
-        file: &'static str,
-    ) -> Result<Option<T>, ContainerError> {
-        match self.run.open_dir(container.record.id.to_string()) {
-            Ok(dir) => read(&dir, file),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Waits until nobody else puts away what crashed runs have left. Two that remove one container
@@ -303,17 +275,6 @@ impl Catalog {
     /// Waits until nobody else chooses ids for a container.
     pub(super) fn lock_ids(&self) -> Result<Lock, ContainerError> {
         Ok(Lock::take(&self.dir, IDS_LOCK, Kind::Exclusive, Wait::Forever)?)
-    }
-
-    /// Removes what only a run needed, where its process was never started.
-    pub(super) fn forget_run(&self, owned: &Owned) -> Result<(), ContainerError> {
-        Ok(self.run.remove_all(owned.record().id.to_string())?)
-    }
-
-    /// Ends a run: writes down how, and removes what only the run needed.
-    pub(super) fn end(&self, owned: &Owned, exit: &Exit) -> Result<(), ContainerError> {
-        write(&owned.container.dir, EXIT, exit, Durability::Process)?;
-        Ok(self.run.remove_all(owned.record().id.to_string())?)
     }
 
     /// Removes a container whose record cannot be read, by its id or the beginning of it. Returns
@@ -354,12 +315,6 @@ impl Catalog {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Makes the directory for what a run needs, empty.
-    pub(super) fn run_dir(&self, owned: &Owned) -> Result<Dir, ContainerError> {
-        let id = owned.container.record.id.to_string();
-        Ok(self.run.mkdir_open(id, PRIVATE)?)
     }
 
     /// Removes a container with all its files. What it changed is gone.
@@ -436,16 +391,6 @@ impl Owned {
         &self.container.record
     }
 
-    /// Writes down the process that runs now.
-    pub(super) fn started(&self, run: &Dir, process: &Process) -> Result<(), ContainerError> {
-        write(run, PROCESS, process, Durability::Process)
-    }
-
-    /// Writes down which delegated control group the container's own is made below.
-    pub(super) fn grouped(&self, run: &Dir, parent: &Path) -> Result<(), ContainerError> {
-        write(run, DELEGATED, &parent, Durability::Process)
-    }
-
     /// Lets the container go.
     ///
     /// # Errors
@@ -466,7 +411,7 @@ pub(super) fn ids_in(dir: &Dir) -> Result<Vec<String>, ContainerError> {
     Ok(ids)
 }
 
-fn write(
+pub(super) fn write(
     dir: &Dir,
     file: &'static str,
     value: &impl Serialize,
@@ -474,10 +419,13 @@ fn write(
 ) -> Result<(), ContainerError> {
     let bytes =
         serde_json::to_vec(value).map_err(|source| ContainerError::Encode { file, source })?;
-    Ok(atomic::replace(dir, file, &bytes, Mode::RUSR | Mode::WUSR, durability)?)
+    Ok(atomic::replace(dir, file, &bytes, OWN_FILE, durability)?)
 }
 
-fn read<T: DeserializeOwned>(dir: &Dir, file: &str) -> Result<Option<T>, ContainerError> {
+pub(super) fn read<T: DeserializeOwned>(
+    dir: &Dir,
+    file: &str,
+) -> Result<Option<T>, ContainerError> {
     let bytes = match dir.read(file, LIMIT) {
         Err(error) if error.is_not_found() => return Ok(None),
         read => read?,

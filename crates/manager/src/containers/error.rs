@@ -82,6 +82,14 @@ pub enum ContainerError {
         /// Its name.
         name: String,
     },
+    /// Whoever runs a container does not put it away, although its process was killed.
+    #[error("container `{name}` is not let go{}", by(.pid))]
+    Held {
+        /// Its name.
+        name: String,
+        /// The process that runs it, where that is known.
+        pid: Option<i32>,
+    },
     /// A container's process runs, but nobody waits for it.
     #[error("process {pid} of container `{name}` still runs, although its creel was killed")]
     Orphaned {
@@ -106,6 +114,10 @@ pub enum ContainerError {
         /// How it stands.
         state: &'static str,
     },
+}
+
+fn by(pid: &Option<i32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" by process {pid}, which runs it"))
 }
 
 /// The ids as `ps` shows them, the first few of many.
@@ -138,6 +150,9 @@ impl Hint for ContainerError {
             }
             Self::Running { name } => {
                 Some(format!("end its command first, or remove all of it: `creel rm -f {name}`"))
+            }
+            Self::Held { name, pid: Some(pid) } => {
+                Some(format!("end that process first: `kill -9 {pid}`, then `creel rm -f {name}`"))
             }
             Self::Orphaned { .. } => Some("end it with `creel doctor --fix`".into()),
             Self::Lingers { pid, .. } => {

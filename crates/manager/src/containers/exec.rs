@@ -7,7 +7,7 @@ use std::sync::Arc;
 use creel_base::path::{Dir, PathError, Scope};
 use creel_image::document::Execution;
 use creel_image::process::{self, Overrides};
-use creel_image::user::{self, User};
+use creel_image::user::{self, User, UserError};
 use creel_runtime::container::{self, Exec, Running as Child};
 use creel_runtime::seccomp::Filter;
 use creel_runtime::spec::{self, ConsoleSize};
@@ -118,7 +118,7 @@ fn process(
         ..Overrides::default()
     };
     let made = process::process(&like, &overrides)?;
-    let user = options.user.as_deref().map(|name| look_up(name, running)).transpose()?;
+    let user = options.user.as_deref().map(|name| look_up(name, running, record)).transpose()?;
     let user = user.map_or(base.user, |user| spec::User {
         uid: user.uid,
         gid: user.gid,
@@ -146,11 +146,19 @@ fn process(
 }
 
 /// Looks a user up in the container's own files as they are now.
-fn look_up(name: &str, running: Process) -> Result<User, RunError> {
+fn look_up(name: &str, running: Process, record: &Record) -> Result<User, RunError> {
     let root = Dir::open(Path::new("/proc").join(running.pid.to_string()).join("root"))?;
     let passwd = read(&root, "etc/passwd")?;
     let group = read(&root, "etc/group")?;
-    Ok(user::resolve(name, &passwd, &group)?)
+    let nobody = |what, name| {
+        let container = record.name.clone();
+        RunError::NobodyCalled { container, what, name }
+    };
+    user::resolve(name, &passwd, &group).map_err(|error| match error {
+        UserError::NoUser { name } => nobody("user", name),
+        UserError::NoGroup { name } => nobody("group", name),
+        other => other.into(),
+    })
 }
 
 /// Reads a file of the container, whose links stay within its root. What is not there is empty.

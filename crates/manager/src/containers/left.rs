@@ -31,6 +31,15 @@ pub(super) enum Left {
     Everything,
 }
 
+/// What was removed of half-made containers.
+#[derive(Debug, Default)]
+pub struct Removed {
+    /// How many directories and names.
+    pub count: u64,
+    /// Why others were not.
+    pub failed: Vec<ContainerError>,
+}
+
 /// Who has a directory without a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Half {
@@ -54,14 +63,19 @@ impl Catalog {
                 continue;
             };
             match self.load(id) {
+                // What cannot be looked at is found out by whoever puts it away.
                 Ok(Some(container)) => {
-                    if lock::holder(&container.dir, LOCK)? == Holder::None {
+                    if matches!(lock::holder(&container.dir, LOCK), Ok(Holder::None) | Err(_)) {
                         found.push(Left::Whole(Box::new(container)));
                     }
                 }
-                Ok(None) if self.half(id)? == Half::Dead => found.push(Left::Half(id.to_owned())),
+                Ok(None) => {
+                    if matches!(self.half(id), Ok(Half::Dead) | Err(_)) {
+                        found.push(Left::Half(id.to_owned()));
+                    }
+                }
                 // What cannot be read is for a person to decide about.
-                Ok(None) | Err(_) => {}
+                Err(_) => {}
             }
         }
         if !swept {
@@ -89,14 +103,14 @@ impl Catalog {
         }
     }
 
-    /// Removes half-made and half-removed containers, and names that lead nowhere. Returns how many.
-    /// Waits for a moment where something may yet become a container.
+    /// Removes half-made and half-removed containers, and names that lead nowhere. Waits for a moment
+    /// where something may yet become a container.
     ///
     /// # Errors
-    /// [`ContainerError::Path`].
-    pub fn sweep(&self) -> Result<u64, ContainerError> {
+    /// [`ContainerError::Path`] where not even their names can be read.
+    pub fn sweep(&self) -> Result<Removed, ContainerError> {
         for id in self.halves()? {
-            if self.half(&id)? == Half::Young {
+            if matches!(self.half(&id), Ok(Half::Young)) {
                 std::thread::sleep(BEGINNING + Duration::from_secs(1));
                 break;
             }
@@ -105,12 +119,17 @@ impl Catalog {
     }
 
     /// Does what [`Catalog::sweep`] does without waiting, and writes down that it was done.
-    pub(super) fn sweep_now(&self) -> Result<u64, ContainerError> {
-        let mut removed = 0;
+    /// What stays is told once, and found again by [`Catalog::sweep`].
+    pub(super) fn sweep_now(&self) -> Result<Removed, ContainerError> {
+        let mut removed = Removed::default();
         for id in self.halves()? {
-            removed += u64::from(self.sweep_half(&id)?);
+            match self.sweep_half(&id) {
+                Ok(done) => removed.count += u64::from(done),
+                // What keeps one from going does not keep the others.
+                Err(error) => removed.failed.push(error),
+            }
         }
-        removed += self.sweep_names()?;
+        removed.count += self.sweep_names()?;
         match self.run.create_new(SWEPT, Mode::RUSR | Mode::WUSR) {
             Err(error) if !error.is_already_exists() => Err(error.into()),
             _ => Ok(removed),

@@ -57,6 +57,8 @@ pub struct Prepared<'a> {
     pub(super) lowers: Lowers,
     /// The mount that this program runs from.
     own_file: Option<Arc<OwnedFd>>,
+    /// Why something that killed runs have left was not put away.
+    remains: Vec<RunError>,
 }
 
 /// What can be started.
@@ -104,7 +106,7 @@ impl Engine {
     ) -> Result<Prepared<'_>, RunError> {
         // From here on, until the container refers to its trees, none of them is collected.
         let _kept = self.store().keep()?;
-        self.sweep_containers()?;
+        let remains = self.sweep_containers()?.failed;
         let catalog = self.containers()?;
         let (root, config) = match base {
             Base::Image(image) => (self.image_root(image)?, image.config.config.clone()),
@@ -129,7 +131,7 @@ impl Engine {
             let (id, name, created) = (draft.id, draft.name.clone(), Timestamp::now());
             draft.finish(Record { format: FORMAT, id, name, created, root, spec, policy })?
         };
-        Ok(Prepared { engine: self, catalog, owned, lowers, own_file: None })
+        Ok(Prepared { engine: self, catalog, owned, lowers, own_file: None, remains })
     }
 
     /// Takes an existing container to start it again, with what it has changed.
@@ -141,7 +143,7 @@ impl Engine {
         let owned = self.own_at_rest(&catalog, container)?;
         let ids = users::ids(owned.record());
         let lowers = self.lowers(&owned.record().root, ids.as_ref())?;
-        Ok(Prepared { engine: self, catalog, owned, lowers, own_file: None })
+        Ok(Prepared { engine: self, catalog, owned, lowers, own_file: None, remains: Vec::new() })
     }
 
     /// What the root is stacked on; the host's own root, as far as users are looked up in it.
@@ -229,6 +231,12 @@ impl Prepared<'_> {
     #[must_use]
     pub fn with_own_file(self, mount: Option<OwnedFd>) -> Self {
         Self { own_file: mount.map(Arc::new), ..self }
+    }
+
+    /// Tells why something that killed runs have left was not put away when this was made. It keeps
+    /// nothing else from running.
+    pub fn remains(&self) -> &[RunError] {
+        &self.remains
     }
 
     /// Returns what the container was made of.

@@ -109,7 +109,7 @@ pub struct Exit {
     pub ended: Timestamp,
 }
 
-/// The process of a running container: written once it runs, gone with a restart of the system.
+/// The process of a running container: written before it begins, gone with a restart of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Its process id, as seen by whoever started it.
@@ -119,6 +119,10 @@ pub struct Process {
     pub start_time: u64,
     /// When it was started.
     pub started: Timestamp,
+    /// It may not have executed its program yet. Nothing may join it then: its root is still the
+    /// host's.
+    #[serde(skip)]
+    pub(super) starting: bool,
 }
 
 impl Process {

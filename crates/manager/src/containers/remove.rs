@@ -8,6 +8,7 @@ use super::catalog::{Catalog, Container, Owned};
 use super::cgroups;
 use super::ending;
 use super::error::ContainerError;
+use super::holder;
 use super::left::Left;
 use super::record::{Exit, State};
 use super::run_error::RunError;
@@ -28,6 +29,15 @@ pub enum Removal {
     Forced,
 }
 
+/// What was put away of killed runs.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// The names of the containers.
+    pub names: Vec<String>,
+    /// Why others were not: that keeps nobody from anything else, and the next command tries again.
+    pub failed: Vec<RunError>,
+}
+
 impl Engine {
     /// Removes a container by its name or id, with all it has changed. Returns its name.
     ///
@@ -45,7 +55,7 @@ impl Engine {
         let name = container.record.name.clone();
         if how == Removal::Forced {
             kill(&catalog, &container)?;
-            match own_in_time(&catalog, container)? {
+            match own_in_time(&catalog, &container)? {
                 Some(owned) => self.put_away(&catalog, owned)?,
                 // Whoever ran it has removed it.
                 None => return Ok(name),
@@ -84,30 +94,39 @@ impl Engine {
     }
 
     /// Puts away what runs of which the process was killed have left: a container's process is
-    /// ended, and the container goes if it was to go with it; half-made ones go. Returns the names of
-    /// the containers.
+    /// ended, and the container goes if it was to go with it; half-made ones go.
     ///
     /// # Errors
-    /// [`RunError`].
-    pub fn sweep_containers(&self) -> Result<Vec<String>, RunError> {
+    /// [`RunError`] where nothing can be put away.
+    pub fn sweep_containers(&self) -> Result<Swept, RunError> {
         let catalog = self.containers()?;
-        let mut swept = Vec::new();
+        let mut swept = Swept::default();
         if catalog.left()?.is_empty() {
             return Ok(swept);
         }
         let _lock = catalog.lock_sweep()?;
         for left in catalog.left()? {
-            match left {
-                Left::Everything => drop(catalog.sweep_now()?),
-                Left::Half(id) => {
-                    if catalog.sweep_half(&id)? {
-                        catalog.sweep_names()?;
-                    }
-                }
-                Left::Whole(container) => swept.extend(self.sweep_whole(&catalog, *container)?),
+            if let Err(error) = self.sweep_one(&catalog, left, &mut swept) {
+                swept.failed.push(error);
             }
         }
         Ok(swept)
+    }
+
+    fn sweep_one(&self, catalog: &Catalog, left: Left, swept: &mut Swept) -> Result<(), RunError> {
+        match left {
+            Left::Everything => {
+                let removed = catalog.sweep_now()?;
+                swept.failed.extend(removed.failed.into_iter().map(RunError::from));
+            }
+            Left::Half(id) => {
+                if catalog.sweep_half(&id)? {
+                    catalog.sweep_names()?;
+                }
+            }
+            Left::Whole(container) => swept.names.extend(self.sweep_whole(catalog, *container)?),
+        }
+        Ok(())
     }
 
     /// Puts away one container. Returns its name, unless somebody else sees to it, or has.
@@ -154,11 +173,10 @@ fn kill(catalog: &Catalog, container: &Container) -> Result<(), RunError> {
         match catalog.state(container)? {
             // It is just being started, or put away.
             State::Busy if Instant::now() < deadline => {
+                holder::wake(container);
                 std::thread::sleep(Duration::from_millis(5));
             }
-            State::Busy => {
-                return Err(ContainerError::Running { name: container.record.name.clone() }.into());
-            }
+            State::Busy => return Err(holder::held(container).into()),
             _ => return ending::kill(catalog, container),
         }
     }
@@ -166,7 +184,7 @@ fn kill(catalog: &Catalog, container: &Container) -> Result<(), RunError> {
 
 /// Takes the lock once whoever ran the container has let it go; `None` where the container has gone
 /// with it.
-fn own_in_time(catalog: &Catalog, container: Container) -> Result<Option<Owned>, RunError> {
+fn own_in_time(catalog: &Catalog, container: &Container) -> Result<Option<Owned>, RunError> {
     let id = container.record.id.to_string();
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -176,8 +194,10 @@ fn own_in_time(catalog: &Catalog, container: Container) -> Result<Option<Owned>,
         };
         match catalog.own(found) {
             Err(ContainerError::Running { .. }) if Instant::now() < deadline => {
+                holder::wake(container);
                 std::thread::sleep(Duration::from_millis(5));
             }
+            Err(ContainerError::Running { .. }) => return Err(holder::held(container).into()),
             owned => return Ok(Some(owned?)),
         }
     }

@@ -42,6 +42,16 @@ pub enum RunError {
     /// The user is not in the image.
     #[error(transparent)]
     User(#[from] UserError),
+    /// A running container's files of users or groups lack a name.
+    #[error("container `{container}` has no {what} `{name}`")]
+    NobodyCalled {
+        /// The container's name.
+        container: String,
+        /// `user` or `group`.
+        what: &'static str,
+        /// The name that was asked for.
+        name: String,
+    },
     /// The choices make no specification.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -140,6 +150,13 @@ impl Hint for RunError {
             Self::Resources(error) => error.hint(),
             Self::Host(error) => error.hint(),
             Self::Users(error) => error.hint(),
+            Self::NobodyCalled { container, what, .. } => {
+                let file = if *what == "user" { "passwd" } else { "group" };
+                Some(format!(
+                    "give numbers instead (`--user UID:GID`), or see who is there: `creel exec \
+                     {container} cat /etc/{file}`"
+                ))
+            }
             Self::NoSource { path } => {
                 Some(format!("make it first: `mkdir -p {}`", path.display()))
             }

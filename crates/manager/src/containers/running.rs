@@ -1,11 +1,13 @@
 //! A container that runs in the foreground: its start, and its end.
 
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use creel_base::path::Dir;
 use creel_runtime::container::{Identity, Running as Child};
 use creel_runtime::spec::Spec;
+use creel_spawn::Plan;
 use creel_spawn::cgroup::Cgroup;
 use jiff::Timestamp;
 
@@ -91,14 +93,8 @@ impl Prepared<'_> {
         *cgroup = self.make_group(&run)?;
         let (streams, pipes) = streams(record, &spec, stdio)?.split();
         let ready = self.plan(spec, streams, cgroup.clone())?;
-        let child = Child::start(&ready.plan)?;
         let started = Timestamp::now();
-        if let Err(error) = self.write_down(&run, &child, started) {
-            // Nobody could find the process: it must not stay.
-            let _ = child.signal(9);
-            let _ = child.wait();
-            return Err(error);
-        }
+        let child = self.begin(&run, &ready.plan, started)?;
         Ok((child, pipes, started))
     }
 
@@ -112,10 +108,37 @@ impl Prepared<'_> {
         Ok(Some(Arc::new(cgroups::make(record, place)?)))
     }
 
-    fn write_down(&self, run: &Dir, child: &Child, started: Timestamp) -> Result<(), RunError> {
-        // A process that has ended already is found by nobody, and needs not to be.
-        let Ok(Identity { pid, start_time }) = Identity::of(child.pid()) else { return Ok(()) };
-        Ok(self.owned.started(run, &Process { pid, start_time, started })?)
+    /// Starts the process. It is written down before it is let go, so that the next command finds it
+    /// whenever this process is killed.
+    fn begin(&self, run: &Dir, plan: &Plan, started: Timestamp) -> Result<Child, RunError> {
+        let mut unwritten = None;
+        let child = Child::start_announced(plan, |pid| {
+            self.write_down(run, pid, started).map_err(|error| {
+                unwritten = Some(error);
+                io::ErrorKind::Other.into()
+            })
+        });
+        let error: RunError = match child {
+            Ok(child) => match self.owned.started(run) {
+                Ok(()) => return Ok(child),
+                Err(error) => {
+                    // Nothing could join it, and nobody would see it run.
+                    let _ = child.signal(9);
+                    let _ = child.wait();
+                    error.into()
+                }
+            },
+            Err(error) => unwritten.unwrap_or_else(|| error.into()),
+        };
+        // Else it would pass for a process that was lost.
+        let _ = self.owned.not_started(run);
+        Err(error)
+    }
+
+    fn write_down(&self, run: &Dir, pid: i32, started: Timestamp) -> Result<(), RunError> {
+        let Identity { pid, start_time } = Identity::of(pid)?;
+        let process = Process { pid, start_time, started, starting: true };
+        Ok(self.owned.starting(run, &process)?)
     }
 }
 
