@@ -345,7 +345,12 @@ impl Hint for StoreError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "run `creel prune` to free space".into()
             }
-            Self::NewerFormat { .. } | Self::UnknownFeature { .. } | Self::ReadOnly { .. } => {
+            Self::NewerFormat { path, known, .. } => format!(
+                "install a newer creel; if none has ever used the store, a bit has flipped: \
+                 write {known} for the `format` in `{}/store.json`",
+                path.display()
+            ),
+            Self::UnknownFeature { .. } | Self::ReadOnly { .. } => {
                 "install a newer creel, or name another store with `--store`".into()
             }
             Self::BadDescription { path, .. } => repair(path.parent().unwrap_or(path)),
