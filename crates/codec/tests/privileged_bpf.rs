@@ -38,10 +38,11 @@ fn privileged_the_kernel_takes_the_default_filter_and_decides_by_it() {
     }
     let table = Arch::X86_64.table();
     let (eperm, enosys) = (1, 38);
-    let calls: [(u32, u32, i32); 11] = [
+    let calls: [(u32, u64, i32); 12] = [
         (table["getppid"], 0, 0),
         (table["socket"], 2, 94), // ESOCKTNOSUPPORT: the kernel's own answer to type 0.
         (table["socket"], 40, eperm),
+        (table["socket"], 1 << 32 | 40, eperm),
         (table["personality"], 0xffff_ffff, 0),
         (table["personality"], 0x4_0000, eperm),
         (table["unshare"], 0, eperm),

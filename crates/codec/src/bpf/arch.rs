@@ -10,6 +10,9 @@ use std::sync::LazyLock;
 /// The bit that marks a system call of the x32 interface (`__X32_SYSCALL_BIT`).
 pub const X32_BIT: u32 = 0x4000_0000;
 
+/// Above the numbers that all interfaces use for new calls; what lies above is an interface's own.
+pub const COMMON: u32 = 512;
+
 /// Numbers by name.
 pub type Table = HashMap<&'static str, u32>;
 
@@ -69,6 +72,25 @@ impl Arch {
             Self::X86_64 | Self::X32 | Self::I386 => &[Self::X86_64, Self::I386, Self::X32],
             Self::Aarch64 | Self::Arm => &[Self::Aarch64, Self::Arm],
             Self::Riscv64 => &[Self::Riscv64],
+        }
+    }
+
+    /// The interface of the machine that this runs on, if it is one of these.
+    #[must_use]
+    pub fn native() -> Option<Self> {
+        Self::ALL.into_iter().find(|arch| arch.name() == std::env::consts::ARCH)
+    }
+
+    /// The bits of an argument that its system calls read.
+    ///
+    /// The kernel shows filters the whole registers. What a 64-bit program leaves in the upper half
+    /// when it makes a 32-bit call would make a comparison of all bits miss. That x32 counts as
+    /// narrow is libseccomp's decision, which profiles are written for.
+    #[must_use]
+    pub const fn word(self) -> u64 {
+        match self {
+            Self::I386 | Self::Arm | Self::X32 => 0xffff_ffff,
+            Self::X86_64 | Self::Aarch64 | Self::Riscv64 => u64::MAX,
         }
     }
 

@@ -7,10 +7,16 @@ pub mod arch;
 pub mod capability;
 pub mod compile;
 pub mod device;
+mod emit;
 pub mod extended;
+mod multiplexed;
+pub mod passage;
+#[doc(hidden)]
+pub mod plain;
 pub mod policy;
 pub mod profile;
 pub mod run;
+mod segments;
 
 /// One instruction, laid out as the kernel's `struct sock_filter`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What a filter shall do, before it is a program.
 
-use super::arch::Arch;
+use super::arch::{Arch, COMMON, X32_BIT};
 
 /// What the kernel does with a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,8 +40,8 @@ impl Action {
     }
 }
 
-/// A comparison of an argument, all 64 bits and unsigned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A comparison of an argument, unsigned and of all bits that the interface has for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Op {
     Eq,
@@ -55,7 +55,7 @@ pub enum Op {
 }
 
 /// One condition on an argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cmp {
     /// Which argument, 0 to 5.
     pub arg: u8,
@@ -66,18 +66,22 @@ pub struct Cmp {
 }
 
 impl Cmp {
-    /// Whether it holds for `args`.
+    /// Whether it holds for `args` of an interface whose arguments have the bits of `word`
+    /// ([`Arch::word`]).
     #[must_use]
-    pub fn holds(&self, args: &[u64; 6]) -> bool {
-        let Some(&arg) = args.get(usize::from(self.arg)) else { return false };
+    pub fn holds(&self, args: &[u64; 6], word: u64) -> bool {
+        let Some(arg) = args.get(usize::from(self.arg)).map(|arg| arg & word) else {
+            return false;
+        };
+        let value = self.value & word;
         match self.op {
-            Op::Eq => arg == self.value,
-            Op::Ne => arg != self.value,
-            Op::Lt => arg < self.value,
-            Op::Le => arg <= self.value,
-            Op::Gt => arg > self.value,
-            Op::Ge => arg >= self.value,
-            Op::MaskedEq(mask) => arg & mask == self.value,
+            Op::Eq => arg == value,
+            Op::Ne => arg != value,
+            Op::Lt => arg < value,
+            Op::Le => arg <= value,
+            Op::Gt => arg > value,
+            Op::Ge => arg >= value,
+            Op::MaskedEq(mask) => arg & mask == value,
         }
     }
 }
@@ -89,8 +93,26 @@ pub struct Rule {
     pub names: Vec<String>,
     /// What to do.
     pub action: Action,
-    /// All must hold.
-    pub conditions: Vec<Cmp>,
+    /// The rule matches if all conditions of one of these hold, and always if there is none.
+    pub any_of: Vec<Vec<Cmp>>,
+}
+
+impl Rule {
+    /// Whether it matches calls with these arguments, see [`Cmp::holds`].
+    #[must_use]
+    pub fn holds(&self, args: &[u64; 6], word: u64) -> bool {
+        let all = |conditions: &Vec<Cmp>| conditions.iter().all(|cmp| cmp.holds(args, word));
+        self.any_of.is_empty() || self.any_of.iter().any(all)
+    }
+}
+
+/// Up to which number the author of a policy knows an interface's calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Newest {
+    /// Up to the newest one in the tables here.
+    InTables,
+    /// Up to the newest of these names. Where an interface has none of them, no call is newer.
+    Of(Vec<String>),
 }
 
 /// A whole filter.
@@ -100,10 +122,32 @@ pub struct Policy {
     pub default: Action,
     /// For numbers above the newest known call, which programs probe for.
     pub unknown: Action,
+    /// Which one that is.
+    pub newest: Newest,
     /// For interfaces not listed.
     pub bad_arch: Action,
-    /// The interfaces served.
+    /// The interfaces served; those of the machine's own first, which makes their paths shortest.
     pub arches: Vec<Arch>,
     /// In order of precedence.
     pub rules: Vec<Rule>,
+}
+
+impl Policy {
+    /// The number of the newest call that the policy's author knows on an interface, without that
+    /// interface's bit.
+    ///
+    /// x32's own calls and ARM's private ones lie above the common numbers and do not grow, so they
+    /// do not count.
+    #[must_use]
+    pub fn newest(&self, arch: Arch) -> Option<u32> {
+        let table = arch.table();
+        let common = |number: &u32| Some(number & !X32_BIT).filter(|number| *number < COMMON);
+        match &self.newest {
+            Newest::InTables => table.values().filter_map(common).max(),
+            Newest::Of(names) => {
+                let numbers = names.iter().filter_map(|name| table.get(name.as_str()));
+                numbers.filter_map(common).max()
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::Insn;
 use super::arch::Arch;
 use super::compile::{CompileError, compile as compile_policy};
-use super::policy::{Action, Cmp, Op, Policy, Rule};
+use super::policy::{Action, Cmp, Newest, Op, Policy, Rule};
 use super::{arch, capability};
 use creel_base::hint::Hint;
 
@@ -164,6 +164,7 @@ impl Profile {
         Policy {
             default: self.default,
             unknown: self.unknown,
+            newest: Newest::InTables,
             bad_arch: self.bad_arch,
             arches: arches.to_vec(),
             rules: self.entries.iter().filter(applies).map(|entry| entry.rule.clone()).collect(),
@@ -224,7 +225,7 @@ fn entry(line: usize, action: Action, rest: &str) -> Result<Entry, ProfileError>
         Some((words, conditions)) => (words, Some(conditions)),
         None => (rest, None),
     };
-    let rule = Rule { names: Vec::new(), action, conditions: Vec::new() };
+    let rule = Rule { names: Vec::new(), action, any_of: Vec::new() };
     let mut entry = Entry { cap: None, without_cap: None, arches: Vec::new(), rule };
     for word in words.split_whitespace() {
         match word.split_once('=') {
@@ -237,10 +238,8 @@ fn entry(line: usize, action: Action, rest: &str) -> Result<Entry, ProfileError>
     if entry.rule.names.is_empty() {
         return Err(ProfileError::NoCall { line });
     }
-    // Nothing after the colon is an error: a rule that lost its condition would match every call.
-    for text in conditions.into_iter().flat_map(|list| list.split(',')) {
-        let error = || ProfileError::Condition { line, text: text.trim().to_owned() };
-        entry.rule.conditions.push(condition(text).ok_or_else(error)?);
+    if let Some(list) = conditions {
+        entry.rule.any_of.push(all_of(line, list)?);
     }
     Ok(entry)
 }
@@ -259,6 +258,12 @@ fn arches(line: usize, list: &str) -> Result<Vec<Arch>, ProfileError> {
     let find = |word: &str| Arch::ALL.into_iter().find(|arch| arch.name() == word);
     let error = |word: &str| ProfileError::Architecture { line, word: word.to_owned() };
     list.split(',').map(|word| find(word).ok_or_else(|| error(word))).collect()
+}
+
+/// Nothing after the colon is an error: a rule that lost its condition would match every call.
+fn all_of(line: usize, list: &str) -> Result<Vec<Cmp>, ProfileError> {
+    let error = |text: &str| ProfileError::Condition { line, text: text.trim().to_owned() };
+    list.split(',').map(|text| condition(text).ok_or_else(|| error(text))).collect()
 }
 
 fn condition(text: &str) -> Option<Cmp> {

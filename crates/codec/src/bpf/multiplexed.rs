@@ -1,0 +1,81 @@
+//! Calls that 32-bit x86 also makes through one number for many, `socketcall` and `ipc`.
+//!
+//! Source: the kernel's `include/uapi/linux/net.h` and `include/uapi/linux/ipc.h`. Which of the many
+//! is meant says the first argument; those of the call itself are in memory, where no filter sees
+//! them.
+
+use super::arch::Arch;
+use super::policy::{Action, Cmp, Op, Policy, Rule};
+
+const SOCKETCALL: &[(&str, u64)] = &[
+    ("socket", 1),
+    ("bind", 2),
+    ("connect", 3),
+    ("listen", 4),
+    ("accept", 5),
+    ("getsockname", 6),
+    ("getpeername", 7),
+    ("socketpair", 8),
+    ("send", 9),
+    ("recv", 10),
+    ("sendto", 11),
+    ("recvfrom", 12),
+    ("shutdown", 13),
+    ("setsockopt", 14),
+    ("getsockopt", 15),
+    ("sendmsg", 16),
+    ("recvmsg", 17),
+    ("accept4", 18),
+    ("recvmmsg", 19),
+    ("sendmmsg", 20),
+];
+
+const IPC: &[(&str, u64)] = &[
+    ("semop", 1),
+    ("semget", 2),
+    ("semctl", 3),
+    ("semtimedop", 4),
+    ("msgsnd", 11),
+    ("msgrcv", 12),
+    ("msgget", 13),
+    ("msgctl", 14),
+    ("shmat", 21),
+    ("shmdt", 22),
+    ("shmget", 23),
+    ("shmctl", 24),
+];
+
+/// The one number's name, the bits of its first argument that tell the call, and the calls. The
+/// upper half of that of `ipc` is a version.
+type Multiplexer = (&'static str, u64, &'static [(&'static str, u64)]);
+
+const MULTIPLEXERS: [Multiplexer; 2] = [("socketcall", u64::MAX, SOCKETCALL), ("ipc", 0xffff, IPC)];
+
+/// What the rules of a policy say about the calls that are made through one number; they come after
+/// those that name that number itself.
+///
+/// A rule with conditions counts without them if it forbids, since a call that cannot be judged must
+/// not slip through; if it allows, it does not count.
+pub(super) fn rules(policy: &Policy, arch: Arch) -> Vec<Rule> {
+    if arch != Arch::I386 {
+        return Vec::new();
+    }
+    let made = |rule| MULTIPLEXERS.iter().filter_map(move |one| through(rule, one));
+    policy.rules.iter().filter(|rule| counts(rule)).flat_map(made).collect()
+}
+
+fn counts(rule: &Rule) -> bool {
+    rule.any_of.is_empty() || !matches!(rule.action, Action::Allow | Action::Log)
+}
+
+fn through(rule: &Rule, (name, bits, calls): &Multiplexer) -> Option<Rule> {
+    let is_named = |call: &str| rule.names.iter().any(|name| name == call);
+    let condition = |number: &u64| vec![Cmp { arg: 0, op: Op::MaskedEq(*bits), value: *number }];
+    let any_of: Vec<_> = calls
+        .iter()
+        .filter(|(call, _)| is_named(call))
+        .map(|(_, number)| condition(number))
+        .collect();
+    let names = vec![(*name).to_owned()];
+    (!any_of.is_empty()).then_some(Rule { names, action: rule.action, any_of })
+}
