@@ -34,6 +34,12 @@ pub enum SpawnError {
     /// The parent could not make the child.
     #[error("could not start the process")]
     Start(#[source] io::Error),
+    /// The filter notifies about calls, and nobody was named to listen.
+    #[error("nobody listens to what the system call filter notifies about")]
+    NoListener,
+    /// The listener of the filter went to nobody, or nobody answered for the process.
+    #[error("could not hand over the listener of the system call filter")]
+    Listener(#[source] io::Error),
     /// A step failed in the child.
     #[error("could not {step}")]
     Step {

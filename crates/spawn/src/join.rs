@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use creel_sys::program::{Op, Slot};
+use creel_sys::program::{Listen, Op, Slot, nobody};
 
 use crate::cgroup::Cgroup;
 use crate::error::SpawnError;
@@ -33,6 +33,17 @@ impl Join {
     /// # Errors
     /// Names the step that failed; no process remains then.
     pub fn spawn(&self) -> Result<Child, SpawnError> {
+        if self.process.seccomp.listens {
+            return Err(SpawnError::NoListener);
+        }
+        self.spawn_listening(&mut nobody)
+    }
+
+    /// Starts the process as [`Self::spawn`] does; `listen` gets the listener of its filter.
+    ///
+    /// # Errors
+    /// Names the step that failed; no process remains then.
+    pub fn spawn_listening(&self, listen: Listen<'_>) -> Result<Child, SpawnError> {
         let mut steps = Steps::new();
         let target = steps.program.give(Arc::clone(&self.target));
         steps.add("wait for the parent", Op::WaitForParent);
@@ -46,7 +57,7 @@ impl Join {
         lower_process(&self.process, &mut steps, slave, self.denies_setgroups)?;
         let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
         let set_up = |pid| parent::limit(&self.process, pid);
-        let started = steps.program.start(0, cgroup.as_ref(), set_up);
+        let started = steps.program.start_listening(0, cgroup.as_ref(), set_up, listen);
         started.map_err(|failure| match parent::unreachable(self.cgroup.as_deref(), &failure) {
             Some(error) => error.into(),
             None => steps.explain(failure, &self.process),

@@ -11,15 +11,16 @@ mod parent;
 mod plan;
 mod process;
 mod root;
+mod seccomp;
 mod signal;
 pub mod userns;
 
-pub use creel_sys::program::{Depth, open_process, send_signal as signal};
+pub use creel_sys::program::{Depth, Listen, open_process, send_signal as signal};
 pub use device::{Device, DeviceKind};
 pub use error::SpawnError;
 pub use join::Join;
 pub use lower::Child;
 pub use mount::{Mount, Propagation, Source};
-pub use plan::{Capabilities, IdMap, Limit, MapWriter, Namespace, Plan, Process, Stdio};
+pub use plan::{Capabilities, IdMap, Limit, MapWriter, Namespace, Plan, Process, Seccomp, Stdio};
 pub use root::{Overlay, Root, Upper};
 pub use signal::signal_as;

@@ -5,7 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use creel_sys::program::{
-    Attributes, Depth, Failure, Kind, NewFileSystem, Op, Program, Running, Slot, Terminal,
+    Attributes, Depth, Failure, Kind, Listen, NewFileSystem, Op, Program, Running, Slot, Terminal,
+    nobody,
 };
 
 use crate::cgroup::Cgroup;
@@ -63,6 +64,7 @@ impl Steps {
     pub(crate) fn explain(&self, failure: Failure, process: &Process) -> SpawnError {
         match failure {
             Failure::Parent(source) => SpawnError::Start(source),
+            Failure::Listener(source) => SpawnError::Listener(source),
             Failure::Child(index, source) if index + 1 == self.names.len() => SpawnError::Execute {
                 program: process.argv.first().cloned().unwrap_or_default(),
                 source,
@@ -99,13 +101,29 @@ impl Plan {
         &self,
         announce: impl FnOnce(i32) -> io::Result<()>,
     ) -> Result<Child, SpawnError> {
+        if self.process.seccomp.listens {
+            return Err(SpawnError::NoListener);
+        }
+        self.spawn_listening(announce, &mut nobody)
+    }
+
+    /// Does what [`Plan::spawn_announced`] does; `listen` gets the listener of the filter.
+    ///
+    /// # Errors
+    /// As [`Plan::spawn_announced`], and [`SpawnError::Listener`] where `listen` fails.
+    pub fn spawn_listening(
+        &self,
+        announce: impl FnOnce(i32) -> io::Result<()>,
+        listen: Listen<'_>,
+    ) -> Result<Child, SpawnError> {
         if !self.namespaces.contains(&Namespace::Mount) {
             return Err(SpawnError::NoMountNamespace);
         }
         let steps = self.lower()?;
         let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
         let set_up = |pid| parent::set_up(self, pid).and_then(|()| announce(pid));
-        let started = steps.program.start(self.clone_flags(), cgroup.as_ref(), set_up);
+        let flags = self.clone_flags();
+        let started = steps.program.start_listening(flags, cgroup.as_ref(), set_up, listen);
         started.map_err(|failure| match parent::unreachable(self.cgroup.as_deref(), &failure) {
             Some(error) => error.into(),
             None => steps.explain(failure, &self.process),

@@ -98,6 +98,17 @@ pub struct Limit {
     pub values: [u64; 2],
 }
 
+/// A system call filter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seccomp {
+    /// Code, jump if true, jump if false, operand; empty for no filter.
+    pub instructions: Vec<(u16, u8, u8, u32)>,
+    /// `SECCOMP_FILTER_FLAG_*`. Those of listeners are left out where nobody listens.
+    pub flags: u32,
+    /// Whether calls are notified to somebody, which takes [`crate::Plan::spawn_listening`].
+    pub listens: bool,
+}
+
 /// The program and its credentials.
 #[derive(Clone, Debug, Default)]
 pub struct Process {
@@ -105,8 +116,8 @@ pub struct Process {
     pub capabilities: Capabilities,
     /// Whether `execve` can no longer give privileges.
     pub no_new_privileges: bool,
-    /// Seccomp filter: code, jump if true, jump if false, operand; empty for none.
-    pub seccomp: Vec<(u16, u8, u8, u32)>,
+    /// The system call filter.
+    pub seccomp: Seccomp,
     /// User id inside.
     pub uid: u32,
     /// Group id inside.

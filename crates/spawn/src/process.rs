@@ -2,12 +2,15 @@
 
 use std::ffi::{CString, NulError};
 
-use creel_sys::program::{CapabilitySets, Filter, Op, Slot, Strings};
+use creel_sys::program::{CapabilitySets, Op, Slot, Strings};
 
 use crate::error::SpawnError;
 use crate::lower::Steps;
 use crate::parent;
 use crate::plan::{Process, Stdio};
+use crate::seccomp::lower_filter;
+
+const LOAD: &str = "load the system call filter";
 
 pub(crate) fn lower_process(
     process: &Process,
@@ -30,13 +33,11 @@ pub(crate) fn lower_process(
             Op::Limit(limit.resource, limit.values),
         );
     }
-    let filter: Vec<_> =
-        process.seccomp.iter().map(|(code, jt, jf, k)| filter(*code, *jt, *jf, *k)).collect();
+    let filter = lower_filter(&process.seccomp)?;
     // Without the promise the filter needs a capability that is about to go.
-    let (early, late) =
-        if process.no_new_privileges { (Vec::new(), filter) } else { (filter, Vec::new()) };
-    if !early.is_empty() {
-        steps.add("load the system call filter", Op::Seccomp(early));
+    let (early, late) = if process.no_new_privileges { (None, filter) } else { (filter, None) };
+    if let Some(early) = early {
+        steps.add(LOAD, early);
     }
     lower_credentials(process, steps, denies_setgroups)?;
     let cwd = CString::new(process.cwd.as_str())?;
@@ -45,18 +46,14 @@ pub(crate) fn lower_process(
     if process.no_new_privileges {
         steps.add("forbid new privileges", Op::NoNewPrivileges);
     }
-    if !late.is_empty() {
-        steps.add("load the system call filter", Op::Seccomp(late));
+    if let Some(late) = late {
+        steps.add(LOAD, late);
     }
     let paths = process.candidates.iter().map(|path| CString::new(path.as_str()));
     let paths = paths.collect::<Result<_, _>>()?;
     let execute = Op::Execute(paths, strings(&process.argv)?, strings(&process.env)?);
     steps.add(format!("execute one of {:?}", process.candidates), execute);
     Ok(())
-}
-
-fn filter(code: u16, jt: u8, jf: u8, k: u32) -> Filter {
-    Filter { code, jt, jf, k }
 }
 
 fn lower_credentials(

@@ -210,7 +210,7 @@ fn privileged_seccomp_filter_is_loaded() {
         let (_dir, mut plan) =
             plan("! touch /tmp/x 2>/dev/null; grep -q '^Seccomp:.2' /proc/1/status");
         plan.process.no_new_privileges = no_new_privileges;
-        plan.process.seccomp = vec![(0x06, 0, 0, 0x7fff_0000)];
+        plan.process.seccomp.instructions = vec![(0x06, 0, 0, 0x7fff_0000)];
         assert_eq!(code(&plan), 0);
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! The child walks the list with raw system calls only: it never allocates, locks or calls back.
 //! So it is safe to start from a process with threads. The first call that fails is reported by
-//! its index and error over a pipe that a successful `execve` closes.
+//! its index and error over a socket that a successful `execve` closes.
 
 mod call;
+mod listen;
+mod message;
 mod op;
 mod overlay;
 mod run;
@@ -12,13 +14,14 @@ mod running;
 mod terminal;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use libc::c_int;
 
 use call::{SLOTS, State, errno, high, ok};
+pub use listen::{Listen, nobody};
 pub use op::{
     Attributes, CapabilitySets, Depth, Filter, Kind, NewFileSystem, Op, Overlay, Slot, Strings,
     Target, Terminal,
@@ -28,8 +31,6 @@ pub use running::{Running, kill, open_process, raise_limit, send_signal};
 // include/uapi/linux/sched.h, Linux 5.5.
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-/// In a report: what follows is the process id of the sibling that continues.
-const MOVED: i32 = -1;
 
 /// A prepared child.
 #[derive(Debug, Default)]
@@ -49,6 +50,8 @@ pub enum Failure {
     Parent(io::Error),
     /// The call with this index failed in the child; one past the last is the set-up of descriptors.
     Child(usize, io::Error),
+    /// The listener of the child's filter went to nobody, or nobody answered for the child.
+    Listener(io::Error),
 }
 
 impl Failure {
@@ -56,7 +59,7 @@ impl Failure {
     #[must_use]
     pub fn into_source(self) -> io::Error {
         match self {
-            Self::Parent(source) | Self::Child(_, source) => source,
+            Self::Parent(source) | Self::Child(_, source) | Self::Listener(source) => source,
         }
     }
 }
@@ -93,15 +96,7 @@ impl Program {
     /// # Errors
     /// Fails as `socketpair` does.
     pub fn descriptor_socket(&mut self) -> io::Result<Slot> {
-        let mut fds: [c_int; 2] = [-1; 2];
-        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
-        // SAFETY: socketpair fills the two descriptors, which nothing else owns.
-        let [ours, childs] = unsafe {
-            if libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) != 0 {
-                return Err(io::Error::last_os_error());
-            }
-            fds.map(|fd| OwnedFd::from_raw_fd(fd))
-        };
+        let [ours, childs] = sockets(libc::SOCK_DGRAM)?;
         self.socket = Some(ours);
         Ok(self.give(Arc::new(childs)))
     }
@@ -122,9 +117,23 @@ impl Program {
         cgroup: Option<&OwnedFd>,
         setup: impl FnOnce(i32) -> io::Result<()>,
     ) -> Result<Running, Failure> {
-        let (mut report, report_child) = pipe()?;
+        self.start_listening(namespaces, cgroup, setup, &mut nobody)
+    }
+
+    /// Starts a child as [`Self::start`] does, one that may have an [`Op::Listen`].
+    ///
+    /// # Errors
+    /// Fails as `setup`, `listen` or the first failing call does; no child remains then.
+    pub fn start_listening(
+        &self,
+        namespaces: u64,
+        cgroup: Option<&OwnedFd>,
+        setup: impl FnOnce(i32) -> io::Result<()>,
+        listen: Listen<'_>,
+    ) -> Result<Running, Failure> {
+        let [report, report_child] = sockets(libc::SOCK_STREAM)?;
         let (go_child, mut go) = pipe()?;
-        let mut running = self.clone_child(namespaces, cgroup, [&go_child, &report_child])?;
+        let mut running = self.clone_child(namespaces, cgroup, &go_child, &report_child)?;
         drop((report_child, go_child));
         // The child may have failed before it waited: its report says more than EPIPE.
         let ready = setup(running.pid);
@@ -132,7 +141,7 @@ impl Program {
             let _ = go.write(&[1]);
         }
         drop(go);
-        let failure = match (hear(&mut report, &mut running), ready) {
+        let failure = match (listen::hear(&report, &mut running, listen), ready) {
             (_, Err(error)) | (Err(Failure::Parent(error)), _) => Failure::Parent(error),
             (Err(failure), _) => failure,
             (Ok(()), Ok(())) => match self.socket.as_ref().map(terminal::receive).transpose() {
@@ -149,7 +158,8 @@ impl Program {
         &self,
         flags: u64,
         cgroup: Option<&OwnedFd>,
-        [wait, report]: [&File; 2],
+        wait: &File,
+        report: &OwnedFd,
     ) -> io::Result<Running> {
         let mut pidfd: RawFd = -1;
         // SAFETY: clone_args is plain integers, for which zero is valid.
@@ -233,26 +243,14 @@ impl Program {
     }
 }
 
-/// Reads reports until every process of the child has executed or ended. A sibling may have failed
-/// before the process that made it tells of it, and would stay a zombie if that were not heard.
-fn hear(report: &mut File, running: &mut Running) -> Result<(), Failure> {
-    let mut heard = Ok(());
-    let mut message = [0u8; 8];
-    loop {
-        match report.read(&mut message)? {
-            0 => return heard,
-            8 => {}
-            _ => return Err(Failure::Parent(io::ErrorKind::InvalidData.into())),
+fn sockets(kind: c_int) -> io::Result<[OwnedFd; 2]> {
+    let mut fds: [c_int; 2] = [-1; 2];
+    // SAFETY: socketpair fills the two descriptors, which nothing else owns.
+    unsafe {
+        if libc::socketpair(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0, fds.as_mut_ptr()) != 0 {
+            return Err(io::Error::last_os_error());
         }
-        let [a, b, c, d, e, f, g, h] = message;
-        let value = i32::from_ne_bytes([e, f, g, h]);
-        match i32::from_ne_bytes([a, b, c, d]) {
-            MOVED => running.follow(value)?,
-            index => {
-                let index = usize::try_from(index).unwrap_or(usize::MAX);
-                heard = Err(Failure::Child(index, io::Error::from_raw_os_error(value)));
-            }
-        }
+        Ok(fds.map(|fd| OwnedFd::from_raw_fd(fd)))
     }
 }
 

@@ -229,8 +229,17 @@ pub enum Op {
     User(u32),
     /// Forbids gaining privileges by `execve`.
     NoNewPrivileges,
-    /// Loads a seccomp filter.
-    Seccomp(Vec<Filter>),
+    /// Loads a seccomp filter, with `SECCOMP_FILTER_FLAG_*`.
+    Seccomp(Vec<Filter>, u32),
+    /// Loads a seccomp filter and hands its listener to the parent's [`super::Listen`].
+    Listen {
+        /// It must allow `sendmsg` with the secret.
+        filter: Vec<Filter>,
+        /// `SECCOMP_FILTER_FLAG_*`, that for a new listener included.
+        flags: u32,
+        /// The last three arguments of the call by which the listener is sent.
+        secret: [u64; 3],
+    },
     /// Executes the first path that can be, with arguments and environment.
     Execute(Vec<CString>, Strings, Strings),
 }

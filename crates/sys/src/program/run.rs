@@ -11,7 +11,7 @@ use super::call::{
     new_mount, ok, open, open_in_root, set_attributes, stat, write_below,
 };
 use super::op::{Attributes, CapabilitySets, Depth, Op, Strings};
-use super::{overlay, terminal};
+use super::{listen, overlay, terminal};
 
 /// `MOUNT_ATTR_RDONLY`.
 const READ_ONLY: u64 = 1;
@@ -46,6 +46,8 @@ pub(super) fn run(op: &Op, state: &mut State) -> Option<()> {
             keep[0] = state.report;
             state.close_others(keep)
         }
+        Op::Seccomp(filter, flags) => listen::seccomp(filter, *flags).map(|_| ()),
+        Op::Listen { filter, flags, secret } => listen::load(state.report, filter, *flags, *secret),
         Op::Execute(paths, argv, env) => execute(paths, argv, env),
         Op::Capabilities(sets) => set_capabilities(sets),
         Op::RaiseAmbient(cap) => raise_ambient(*cap),
@@ -123,12 +125,6 @@ fn simple(op: &Op, state: &State) -> Option<()> {
             Op::Group(id) => ok(syscall(libc::SYS_setresgid, *id, *id, *id)),
             Op::User(id) => ok(syscall(libc::SYS_setresuid, *id, *id, *id)),
             Op::NoNewPrivileges => prctl(libc::PR_SET_NO_NEW_PRIVS, 1),
-            Op::Seccomp(filter) => {
-                let Ok(len) = u16::try_from(filter.len()) else { return fail(libc::EINVAL) };
-                let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
-                // 1 is SECCOMP_SET_MODE_FILTER.
-                ok(syscall(libc::SYS_seccomp, 1, 0, &raw const program))
-            }
             _ => fail(libc::ENOSYS),
         }
     }
@@ -306,7 +302,7 @@ fn join(state: &State, target: Slot, namespaces: c_int) -> Option<()> {
             -1 => None,
             0 => Some(()),
             pid => {
-                let message = [super::MOVED, pid as i32];
+                let message = [listen::MOVED, pid as i32];
                 libc::write(state.report, message.as_ptr().cast(), 8);
                 libc::_exit(0)
             }

@@ -1,0 +1,96 @@
+//! Filters whose notifications another process answers, and what a parent hears of its child.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use libc::syscall;
+
+use super::call::{fail, fd};
+use super::message;
+use super::op::Filter;
+use super::{Failure, Running};
+
+/// In a report: what follows is the process id of the sibling that continues.
+pub(super) const MOVED: i32 = -1;
+/// In a report: it comes with the listener of a filter.
+const LISTENER: i32 = -2;
+
+/// What is done with the listener of a filter, given the child's id in this process's namespace;
+/// returns how long the child may take from then on to execute its program, which whoever listens
+/// decides about.
+pub type Listen<'a> = &'a mut dyn FnMut(i32, OwnedFd) -> io::Result<Duration>;
+
+/// The [`Listen`] of a child whose filter has no listener.
+///
+/// # Errors
+/// Fails in any case.
+pub fn nobody(_: i32, _: OwnedFd) -> io::Result<Duration> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Loads a filter and sends its listener. From the first on, the filter decides about what this
+/// process does, so the other must be let through by its last arguments.
+pub(super) fn load(report: RawFd, filter: &[Filter], flags: u32, secret: [u64; 3]) -> Option<()> {
+    let listener = fd(seccomp(filter, flags)?)?;
+    // The filter may forbid to close it; `execve` does.
+    message::send(report, [LISTENER, 0], listener, secret)
+}
+
+/// Loads a filter; returns the listener with `SECCOMP_FILTER_FLAG_NEW_LISTENER`, else zero.
+pub(super) fn seccomp(filter: &[Filter], flags: u32) -> Option<i64> {
+    let Ok(len) = u16::try_from(filter.len()) else { return fail(libc::EINVAL) };
+    let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
+    // SAFETY: the program points to `len` instructions. 1 is SECCOMP_SET_MODE_FILTER.
+    let done = unsafe { syscall(libc::SYS_seccomp, 1, flags, &raw const program) };
+    (done >= 0).then_some(done)
+}
+
+/// Reads reports until every process of the child has executed or ended. A sibling may have failed
+/// before the process that made it tells of it, and would stay a zombie if that were not heard.
+pub(super) fn hear(
+    report: &OwnedFd,
+    running: &mut Running,
+    listen: Listen<'_>,
+) -> Result<(), Failure> {
+    let mut heard = Ok(());
+    let mut until = None;
+    loop {
+        wait(report, until)?;
+        let Some(([kind, value], sent)) = message::receive(report, 0)? else { return heard };
+        match (kind, sent) {
+            (MOVED, _) => running.follow(value)?,
+            (LISTENER, Some(listener)) => {
+                let patience = listen(running.pid, listener).map_err(Failure::Listener)?;
+                until = Some(Instant::now() + patience);
+            }
+            (index, _) => {
+                let index = usize::try_from(index).unwrap_or(usize::MAX);
+                heard = Err(Failure::Child(index, io::Error::from_raw_os_error(value)));
+            }
+        }
+    }
+}
+
+/// Waits for a report, until some time if one is given: the child waits for whoever has the listener,
+/// and this process must not wait for ever for both.
+fn wait(report: impl AsFd, until: Option<Instant>) -> Result<(), Failure> {
+    let Some(until) = until else { return Ok(()) };
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
+        let fd = report.as_fd().as_raw_fd();
+        let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        // SAFETY: takes one pollfd, which outlives the call.
+        match unsafe { libc::poll(&raw mut poll, 1, left) } {
+            0 => return Err(Failure::Listener(io::ErrorKind::TimedOut.into())),
+            1 => return Ok(()),
+            _ => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+}
