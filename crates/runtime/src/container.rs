@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use creel_base::hint::Hint;
 use creel_spawn::cgroup::{Cgroup, CgroupError};
-use creel_spawn::{Child, Join, Namespace, Plan, SpawnError, Stdio};
+use creel_spawn::{Child, Join, Listen, Namespace, Plan, SpawnError, Stdio};
 
 use crate::lower::{LowerError, lower_process};
-use crate::seccomp::Filter;
-use crate::spec::{self, Seccomp};
+use crate::seccomp::{Filter, Supervisor, SupervisorError};
+use crate::spec::{self, Seccomp, State};
 
 /// Why something could not be done with a container.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,9 @@ pub enum ContainerError {
     /// The process to be started is not well specified.
     #[error(transparent)]
     Lower(#[from] LowerError),
+    /// The listener of the process's filter did not reach its supervisor.
+    #[error(transparent)]
+    Supervisor(#[from] SupervisorError),
     /// The process was not started.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
@@ -66,6 +69,7 @@ impl Hint for ContainerError {
             Self::Cgroup(error) => error.hint(),
             Self::Lower(error) => error.hint(),
             Self::Spawn(error) => error.hint(),
+            Self::Supervisor(error) => error.hint(),
             _ => None,
         }
     }
@@ -95,6 +99,21 @@ impl Running {
         announce: impl FnOnce(i32) -> io::Result<()>,
     ) -> Result<Self, SpawnError> {
         plan.spawn_announced(announce).map(Self)
+    }
+
+    /// Starts the first process of a container whose filter notifies about calls: the supervisor gets
+    /// the listener together with `state`, in which the process id is filled in.
+    ///
+    /// # Errors
+    /// As [`Self::start_announced`], and if the supervisor does not take the listener or does not let
+    /// the process come to its program in time.
+    pub fn start_supervised(
+        plan: &Plan,
+        supervisor: &Supervisor,
+        state: &State,
+        announce: impl FnOnce(i32) -> io::Result<()>,
+    ) -> Result<Self, ContainerError> {
+        supervised(supervisor, state, |listen| plan.spawn_listening(announce, listen)).map(Self)
     }
 
     /// Its process id in the caller's namespace.
@@ -132,6 +151,25 @@ impl Running {
     pub fn signal(&self, signal: i32) -> Result<(), ContainerError> {
         sent(signal, self.0.kill(signal))
     }
+}
+
+/// Starts a process whose listener goes to the supervisor; the container's process is this one if the
+/// state has none yet.
+fn supervised(
+    supervisor: &Supervisor,
+    state: &State,
+    spawn: impl FnOnce(Listen<'_>) -> Result<Child, SpawnError>,
+) -> Result<Child, ContainerError> {
+    let mut refused = None;
+    let spawned = spawn(&mut |pid, listener| {
+        let state = State { pid: state.pid.or(Some(pid)), ..state.clone() };
+        let sent = supervisor.send(pid, &state, &listener);
+        sent.map(|()| supervisor.patience).map_err(|error| {
+            refused = Some(error);
+            io::ErrorKind::Other.into()
+        })
+    });
+    spawned.map_err(|error| refused.map_or_else(|| error.into(), ContainerError::Supervisor))
 }
 
 fn sent(signal: i32, done: io::Result<()>) -> Result<(), ContainerError> {
@@ -188,6 +226,8 @@ pub struct Exec {
     pub specified: Option<Seccomp>,
     /// The system call filter, as for the container's first process.
     pub seccomp: Filter,
+    /// Who answers what the filter notifies about, and what is told of the container.
+    pub supervisor: Option<(Supervisor, State)>,
 }
 
 impl Container {
@@ -237,7 +277,12 @@ impl Container {
             cgroup: self.cgroup.clone(),
             process: lowered,
         };
-        Ok(Running(join.spawn()?))
+        Ok(Running(match &exec.supervisor {
+            Some((supervisor, state)) => {
+                supervised(supervisor, state, |listen| join.spawn_listening(listen))?
+            }
+            None => join.spawn()?,
+        }))
     }
 
     /// Sends a signal to the first process.

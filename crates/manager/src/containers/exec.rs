@@ -69,7 +69,7 @@ impl Engine {
             streams.give(process.user.uid);
         }
         let (stdio, pipes) = streams.split();
-        let exec = Exec { stdio, seccomp: filter, specified: None };
+        let exec = Exec { stdio, seccomp: filter, ..Exec::default() };
         Ok(Started(target.exec(&process, &exec)?, pipes))
     }
 

@@ -1,8 +1,8 @@
 //! Why a specification has no plan.
 
 use creel_base::hint::Hint;
-use creel_codec::bpf::compile::CompileError;
 
+use crate::seccomp::SeccompError;
 use crate::spec::NamespaceKind;
 
 /// Why a specification has no plan; `field` is the path of a property in `config.json`.
@@ -58,9 +58,9 @@ pub enum LowerError {
         /// What is asked for.
         value: String,
     },
-    /// The system call filter has no program.
-    #[error("`linux.seccomp` cannot be compiled")]
-    Compile(#[from] CompileError),
+    /// The system call filter is wrong.
+    #[error(transparent)]
+    Seccomp(#[from] SeccompError),
 }
 
 impl Hint for LowerError {
@@ -70,7 +70,7 @@ impl Hint for LowerError {
             Self::NeedsNamespace { namespace, .. } => {
                 Some(format!("add `{namespace}` without a path to `linux.namespaces`"))
             }
-            Self::Compile(error) => error.hint(),
+            Self::Seccomp(error) => error.hint(),
             Self::Duplicate { .. } => Some("drop one of the two".into()),
             Self::Value { .. } | Self::MountOption { .. } | Self::Unsupported { .. } => None,
         }

@@ -1,25 +1,36 @@
 //! System call filters: the default, those of a specification, those of a file.
 
+mod error;
 mod json;
+mod names;
+mod remarks;
+mod source;
+mod supervisor;
 
 use creel_codec::bpf::arch::Arch;
-use creel_codec::bpf::compile::compile;
-use creel_codec::bpf::policy::Policy;
+use creel_codec::bpf::compile::{CompileError, compile};
+use creel_codec::bpf::policy::Action;
 use creel_codec::bpf::profile::{self, Profile, ProfileError};
-use creel_codec::bpf::{Insn, capability};
+use creel_codec::bpf::{Insn, MAX_INSNS, RET, capability, passage};
 
 use creel_base::hint::Hint;
 
-use crate::lower::LowerError;
 use crate::spec::Seccomp;
+use json::Numbered;
+use source::Source;
+
+pub use creel_spawn::Seccomp as Program;
+pub use error::SeccompError;
+pub use remarks::Remark;
+pub use supervisor::{Supervisor, SupervisorError};
 
 /// Made by `build.rs`.
 mod built {
     include!(concat!(env!("OUT_DIR"), "/seccomp.rs"));
 }
 
-/// A program as a plan holds it: code, jump if true, jump if false, operand.
-pub(crate) type Program = Vec<(u16, u8, u8, u32)>;
+/// Instructions as a plan holds them.
+type Instructions = Vec<(u16, u8, u8, u32)>;
 
 /// Which filter a process gets.
 #[derive(Clone, Debug, Default)]
@@ -69,21 +80,68 @@ impl Filter {
         Ok(Self::Profile(Profile::parse(text)?))
     }
 
-    /// The program for a process with some capabilities in its bounding set; empty for no filter.
+    /// The program for a process with some capabilities in its bounding set, given by number; without
+    /// instructions for no filter.
+    ///
+    /// # Errors
+    /// Names what is wrong with the profile.
     pub(crate) fn program(
         &self,
         specified: Option<&Seccomp>,
         capabilities: &[u32],
-    ) -> Result<Program, LowerError> {
+    ) -> Result<Program, SeccompError> {
         let has = |name: &str| holds(capabilities, name);
         match (self, specified) {
-            (Self::Unconfined, _) | (Self::Specified, None) => Ok(Vec::new()),
-            (Self::Default, _) => default_program(&has),
-            (Self::Profile(profile), _) => Ok(raw(profile::compile(profile, &has, native()?)?)),
-            (Self::Json(json), _) => from_policy(&json::policy(json, native()?, &has)?),
-            (Self::Specified, Some(json)) => from_policy(&json::policy(json, native()?, &has)?),
+            (Self::Unconfined, _) | (Self::Specified, None) => Ok(Program::default()),
+            (Self::Default, _) => Ok(load(default_program(&has)?, names::SPEC_ALLOW)),
+            (Self::Profile(profile), _) => {
+                let program = raw(profile::compile(profile, &has, native()?)?);
+                unsupervised(load(program, names::SPEC_ALLOW))
+            }
+            (Self::Json(json), _) => compiled(&Source::dockers(json, native()?, &has)),
+            (Self::Specified, Some(json)) => compiled(&Source::specified(json)),
         }
     }
+}
+
+/// What in a profile of the specification has no effect, for whoever writes one.
+///
+/// # Errors
+/// Names what is wrong with the profile.
+pub fn remarks(profile: &Seccomp) -> Result<Vec<Remark>, SeccompError> {
+    remarks::remarks(&Source::specified(profile))
+}
+
+fn compiled(source: &Source<'_>) -> Result<Program, SeccompError> {
+    let rules: Vec<Numbered> = json::rules(source)?;
+    let program = raw(compile(&json::policy(source, &rules, native()?)?)?);
+    // Not before: what has a program is no longer than a kernel takes.
+    remarks::contradiction(&rules)?;
+    let program = load(program, names::flags(source.profile.flags.as_deref())?);
+    let length = program.instructions.len() + passage::INSTRUCTIONS;
+    if program.listens && length > MAX_INSNS {
+        return Err(CompileError::TooLong(length).into());
+    }
+    let profile = source.profile;
+    match (&profile.listener_path, &profile.listener_metadata) {
+        (None, Some(_)) => Err(SeccompError::MetadataAlone),
+        (None, None) => unsupervised(program),
+        (Some(path), _) if program.listens && !path.is_absolute() => {
+            Err(SeccompError::ListenerPath { value: path.display().to_string() })
+        }
+        _ => Ok(program),
+    }
+}
+
+/// A filter that asks a supervisor needs one.
+fn unsupervised(program: Program) -> Result<Program, SeccompError> {
+    if program.listens { Err(SeccompError::NoListener) } else { Ok(program) }
+}
+
+fn load(instructions: Instructions, flags: u32) -> Program {
+    let asks = |(code, _, _, k): &(u16, u8, u8, u32)| *code == RET && *k == Action::Notify.value();
+    let listens = instructions.iter().any(asks);
+    Program { instructions, flags, listens }
 }
 
 fn holds(capabilities: &[u32], name: &str) -> bool {
@@ -92,7 +150,7 @@ fn holds(capabilities: &[u32], name: &str) -> bool {
 }
 
 /// The filter only depends on those capabilities that the profile asks for.
-fn default_program(has: &dyn Fn(&str) -> bool) -> Result<Program, LowerError> {
+fn default_program(has: &dyn Fn(&str) -> bool) -> Result<Instructions, SeccompError> {
     let same = |held: &[&str]| built::ASKED.iter().all(|name| has(name) == held.contains(name));
     let ready = [
         (built::WITH_DEFAULT_CAPABILITIES, built::WITH_DEFAULT),
@@ -101,27 +159,17 @@ fn default_program(has: &dyn Fn(&str) -> bool) -> Result<Program, LowerError> {
     if let Some((_, program)) = ready.into_iter().find(|(held, p)| !p.is_empty() && same(held)) {
         return Ok(program.to_vec());
     }
-    let profile = Profile::parse(profile::DEFAULT)
-        .map_err(|error| crate::lower::value("linux.seccomp", error, "a profile"))?;
+    let profile = Profile::parse(profile::DEFAULT)?;
     Ok(raw(profile::compile(&profile, has, native()?)?))
 }
 
-fn from_policy(policy: &Policy) -> Result<Program, LowerError> {
-    Ok(raw(compile(policy)?))
-}
-
-fn raw(program: Vec<Insn>) -> Program {
+fn raw(program: Vec<Insn>) -> Instructions {
     program.into_iter().map(|insn| (insn.code, insn.jt, insn.jf, insn.k)).collect()
 }
 
 /// The machine's own interface.
-fn native() -> Result<Arch, LowerError> {
-    let machine = std::env::consts::ARCH;
-    let found = Arch::ALL.into_iter().find(|arch| arch.name() == machine);
-    found.ok_or_else(|| LowerError::Unsupported {
-        field: "linux.seccomp".into(),
-        value: machine.into(),
-    })
+fn native() -> Result<Arch, SeccompError> {
+    Arch::native().ok_or(SeccompError::Machine { machine: std::env::consts::ARCH })
 }
 
 #[cfg(test)]
@@ -141,7 +189,8 @@ mod tests {
             let held = numbers(names);
             let has = |name: &str| holds(&held, name);
             let compiled = raw(profile::compile(&profile, &has, native().unwrap()).unwrap());
-            assert_eq!(Filter::Default.program(None, &held).unwrap(), compiled, "{names:?}");
+            let program = Filter::Default.program(None, &held).unwrap();
+            assert_eq!(program.instructions, compiled, "{names:?}");
         }
     }
 

@@ -8,6 +8,7 @@
 mod linux;
 mod process;
 mod seccomp;
+mod state;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub use linux::{
 };
 pub use process::{Capabilities, ConsoleSize, Process, Rlimit, User};
 pub use seccomp::{ArchMap, Argument, Condition, Seccomp, SyscallRule};
+pub use state::{ProcessState, State, Status};
 
 /// The version of the specification that is followed.
 pub const VERSION: &str = "1.3.0";

@@ -1,6 +1,8 @@
 //! `linux.seccomp` of `config-linux.md`; Docker's profiles have the same shape, with conditions on
 //! capabilities and architectures in addition (moby's `profiles/seccomp/seccomp.go`).
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// A system call filter.
@@ -12,13 +14,24 @@ pub struct Seccomp {
     /// The error number of that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_errno_ret: Option<u32>,
+    /// How the filter is loaded, such as `SECCOMP_FILTER_FLAG_LOG`; without a list, not even an empty
+    /// one, as runtimes do by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flags: Option<Vec<String>>,
+    /// The socket of whoever answers for `SCMP_ACT_NOTIFY`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener_path: Option<PathBuf>,
+    /// What is told there besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener_metadata: Option<String>,
     /// Interfaces besides the machine's own, such as `SCMP_ARCH_X86`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub architectures: Vec<String>,
     /// Docker's way to say the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arch_map: Vec<ArchMap>,
-    /// Rules; the first that matches a call decides.
+    /// Rules; of those about a call, the first without conditions decides, else the first that
+    /// matches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub syscalls: Vec<SyscallRule>,
 }
@@ -39,12 +52,15 @@ pub struct ArchMap {
 pub struct SyscallRule {
     /// Names of system calls; those that no interface has are ignored.
     pub names: Vec<String>,
+    /// Docker's older way to say a single one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What happens to them.
     pub action: String,
     /// The error number of that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno_ret: Option<u32>,
-    /// Conditions on arguments; all must hold.
+    /// Conditions on arguments; all must hold, or one if some are on the same argument.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<Argument>>,
     /// Docker's conditions under which the rule counts.
