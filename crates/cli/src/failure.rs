@@ -9,7 +9,7 @@ use creel_base::printable::{printable, printable_lines};
 use creel_manager::containers::RunError;
 
 /// creel itself failed; 126, 127 and 128+n are the container's (as in Docker and Podman).
-const FAILED: u8 = 125;
+pub(crate) const FAILED: u8 = 125;
 
 /// A command that did not do what was asked, ready to be told to a person.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ fn chain(error: &dyn Error) -> Vec<String> {
 
 impl Failure {
     /// Prints what clap has to say: help and versions on standard output, refusals on standard error.
-    pub(crate) fn usage(refused: &clap::Error) -> ExitCode {
+    pub(crate) fn usage(refused: &clap::Error, code: u8) -> ExitCode {
         // A reader that has gone away is no failure of ours.
         if !refused.use_stderr() {
             let _ = refused.print();
@@ -52,7 +52,7 @@ impl Failure {
         // Arguments are quoted in it.
         let words = refused.render().to_string();
         let _ = io::stderr().lock().write_all(printable_lines(&words).as_bytes());
-        ExitCode::from(FAILED)
+        ExitCode::from(code)
     }
 
     /// What the arguments ask for cannot be, in words.
@@ -109,6 +109,16 @@ impl Failure {
     pub(crate) fn working_directory(error: &io::Error) -> Self {
         let chain = vec!["cannot find the working directory".into(), error.to_string()];
         Self { chain, hint: None, code: FAILED }
+    }
+
+    /// The failure with another exit code, as commands have it that stand in for other programs.
+    pub(crate) fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
+    /// What failed and why, in one line.
+    pub(crate) fn message(&self) -> String {
+        printable(&self.chain.join(": ")).into_owned()
     }
 
     /// Prints a failure that does not end the command.

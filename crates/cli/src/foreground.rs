@@ -10,6 +10,7 @@ use creel_manager::containers::{Base, Pipes, Prepared, Running, Started, Stdio};
 use creel_manager::images::{Image, ImageError};
 use creel_manager::pull::Pull;
 use creel_manager::{Engine, Signals};
+use creel_runtime::container::Running as Process;
 
 use crate::attach::{self, Attached};
 use crate::commands::pull;
@@ -45,6 +46,42 @@ impl Attached for Started {
 
     fn stops(&self) -> bool {
         true
+    }
+}
+
+/// A process that has our own standard descriptors, or a terminal of its own.
+pub(crate) enum Plain {
+    /// The first one of a container.
+    First(Process),
+    /// One that joined it.
+    Joined(Process),
+}
+
+impl Plain {
+    const fn process(&self) -> &Process {
+        match self {
+            Self::First(process) | Self::Joined(process) => process,
+        }
+    }
+
+    fn take_terminal(&mut self) -> Option<OwnedFd> {
+        match self {
+            Self::First(process) | Self::Joined(process) => process.take_terminal(),
+        }
+    }
+}
+
+impl Attached for Plain {
+    fn ended(&self) -> BorrowedFd<'_> {
+        self.process().pidfd()
+    }
+
+    fn signal(&self, number: i32) {
+        let _ = self.process().signal(number);
+    }
+
+    fn stops(&self) -> bool {
+        matches!(self, Self::Joined(_))
     }
 }
 
@@ -134,6 +171,14 @@ impl Attendance {
             Self::Unread => UNREAD,
         }
     }
+}
+
+/// Stays until a process of the OCI runtime has ended.
+pub(crate) fn run_plain(mut plain: Plain, signals: &Signals) -> Result<ExitCode, Failure> {
+    let streams = (plain.take_terminal(), Pipes::default());
+    let attended = attend(&plain, signals, streams, true, Until::ProcessEnded)?;
+    let code = plain.process().wait()?;
+    Ok(exit_code(attended.code(code)))
 }
 
 /// Passes on what is typed, shown and signalled. A process that cannot be attended is killed.

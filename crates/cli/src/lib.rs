@@ -11,6 +11,7 @@ mod env_file;
 mod failure;
 mod foreground;
 mod host;
+mod names;
 mod output;
 mod process_options;
 mod progress;
@@ -40,10 +41,13 @@ pub fn main() -> ExitCode {
 
 /// Runs the program with these arguments, the program's own name first.
 pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = command().try_get_matches_from(argv).and_then(|m| Cli::from_arg_matches(&m));
+    let command = command();
+    let argv = names::translate(argv.into_iter().collect(), &command);
+    let refused_code = commands::usage_code(&argv);
+    let cli = command.try_get_matches_from(argv).and_then(|m| Cli::from_arg_matches(&m));
     let cli = match cli {
         Ok(cli) => cli,
-        Err(refused) => return Failure::usage(&refused),
+        Err(refused) => return Failure::usage(&refused, refused_code),
     };
     match cli.run() {
         Ok(code) => code,

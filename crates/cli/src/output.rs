@@ -1,9 +1,13 @@
 //! How data reaches standard output.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use clap::ValueEnum;
+use creel_base::atomic::{self, Durability};
+use creel_base::path::Dir;
 use creel_base::printable::printable;
+use rustix::fs::Mode;
 
 use crate::failure::Failure;
 
@@ -41,6 +45,15 @@ pub(crate) fn name(out: &mut Vec<u8>, name: &[u8], raw: bool) {
 pub(crate) fn note(words: &str) {
     // Nobody is left to tell when this fails.
     let _ = writeln!(io::stderr().lock(), "note: {}", printable(words));
+}
+
+/// Writes a process id to a file, whole or not at all, for who waits for the file.
+pub(crate) fn pid_file(path: &Path, pid: i32) -> Result<(), Failure> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = Dir::open(parent.unwrap_or_else(|| Path::new(".")))?;
+    let name = path.file_name().unwrap_or_default();
+    let (text, mode) = (pid.to_string(), Mode::from_raw_mode(0o644));
+    Ok(atomic::replace(&directory, name, text.as_bytes(), mode, Durability::Process)?)
 }
 
 /// Writes a value as indented JSON and a line end.

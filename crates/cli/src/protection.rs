@@ -20,7 +20,7 @@ const PASSED: &str = "CREEL_SELF_MOUNT";
 const PATH: &str = "CREEL_SELF_PATH";
 
 /// The commands that start a process in a container.
-const STARTING: [&str; 3] = ["run", "start", "exec"];
+const STARTING: [&str; 4] = ["run", "start", "exec", "create"];
 
 /// Does what [`ensure`] does before anything else is done where an argument looks like a command that
 /// will ask for it: reading the command line takes longer than executing the program, and would be

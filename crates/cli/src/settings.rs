@@ -106,6 +106,11 @@ impl Globals {
     }
 }
 
+/// Where `creel oci` keeps its containers' states.
+pub(crate) fn runtime_root() -> PathBuf {
+    Environment::of_process().run().join("oci")
+}
+
 /// Says what a user without subordinate ids has to do without, once between two starts of the
 /// system.
 fn tell_once(identity: &Identity, run: &Path) {

@@ -116,6 +116,10 @@ impl Running {
         supervised(supervisor, state, |listen| plan.spawn_listening(announce, listen)).map(Self)
     }
 
+    pub(crate) fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     /// Its process id in the caller's namespace.
     #[must_use]
     pub fn pid(&self) -> i32 {
@@ -207,6 +211,15 @@ impl Identity {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
         let start_time = stat.ok().as_deref().and_then(start_time);
         start_time.map(|start_time| Self { pid, start_time }).ok_or(ContainerError::NotRunning)
+    }
+
+    /// Whether the process has ended and only waits for its parent to notice.
+    #[must_use]
+    pub fn has_ended(self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        // Field 3: `Z` and `X` are what is left of a process.
+        let state = stat.rsplit_once(") ").and_then(|(_, fields)| fields.chars().next());
+        matches!(state, None | Some('Z' | 'X'))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::spec::{
     Capabilities, Device, DeviceRule, Linux, Mount, Namespace, NamespaceKind, Process, Resources,
-    Spec, VERSION,
+    Root, Spec, VERSION,
 };
 
 /// Capabilities of a container's root.
@@ -154,6 +154,21 @@ pub fn spec() -> Spec {
         }),
         ..Spec::default()
     }
+}
+
+/// What `creel oci spec` writes: a shell in a terminal, in the directory `rootfs`.
+#[must_use]
+pub fn bundle() -> Spec {
+    let mut spec = spec();
+    spec.root = Some(Root { path: "rootfs".into(), readonly: true });
+    spec.hostname = Some("creel".into());
+    if let Some(process) = &mut spec.process {
+        process.terminal = true;
+        process.args = vec!["sh".into()];
+        process.env = vec![format!("PATH={PATH}"), "TERM=xterm".into()];
+        process.no_new_privileges = true;
+    }
+    spec
 }
 
 /// The device of a specification for one of the host's character devices.

@@ -12,6 +12,7 @@
 pub mod cgroup;
 pub mod container;
 pub mod defaults;
+pub mod lifecycle;
 pub mod lower;
 pub mod seccomp;
 pub mod spec;

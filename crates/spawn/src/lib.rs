@@ -4,6 +4,7 @@
 pub mod cgroup;
 mod device;
 mod error;
+mod held;
 mod join;
 mod lower;
 pub mod mount;
@@ -18,6 +19,7 @@ pub mod userns;
 pub use creel_sys::program::{Depth, Listen, open_process, send_signal as signal};
 pub use device::{Device, DeviceKind};
 pub use error::SpawnError;
+pub use held::Rest;
 pub use join::Join;
 pub use lower::Child;
 pub use mount::{Mount, Propagation, Source};

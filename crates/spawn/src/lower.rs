@@ -12,6 +12,7 @@ use creel_sys::program::{
 use crate::cgroup::Cgroup;
 use crate::device::{lower_bound_device, lower_node, open_dev, single_name};
 use crate::error::SpawnError;
+use crate::held::Rest;
 use crate::mount::{READ_ONLY, lower_connected, lower_mount, lower_others, target_parts};
 use crate::parent;
 use crate::plan::{IdMap, Namespace, Plan, Process, Stdio};
@@ -32,18 +33,28 @@ pub(crate) struct Steps {
     pub(crate) program: Program,
     pub(crate) names: Vec<String>,
     pub(crate) scratch: Scratch,
+    /// The steps that fail when the program cannot be executed.
+    about_program: Vec<usize>,
+    /// The step that waits for the start, if one does.
+    pub(crate) held_at: Option<usize>,
 }
 
 impl Steps {
     pub(crate) fn new() -> Self {
         let mut program = Program::default();
         let [place, source, made] = [program.slot(), program.slot(), program.slot()];
-        Self { program, names: Vec::new(), scratch: Scratch { place, source, made } }
+        let scratch = Scratch { place, source, made };
+        Self { program, names: Vec::new(), scratch, about_program: Vec::new(), held_at: None }
     }
 
     pub(crate) fn add(&mut self, name: impl Into<String>, op: Op) {
         self.names.push(name.into());
         self.program.push(op);
+    }
+
+    pub(crate) fn add_about_program(&mut self, name: String, op: Op) {
+        self.about_program.push(self.names.len());
+        self.add(name, op);
     }
 
     pub(crate) fn slot(&mut self) -> Slot {
@@ -65,10 +76,12 @@ impl Steps {
         match failure {
             Failure::Parent(source) => SpawnError::Start(source),
             Failure::Listener(source) => SpawnError::Listener(source),
-            Failure::Child(index, source) if index + 1 == self.names.len() => SpawnError::Execute {
-                program: process.argv.first().cloned().unwrap_or_default(),
-                source,
-            },
+            Failure::Child(index, source) if self.about_program.contains(&index) => {
+                SpawnError::Execute {
+                    program: process.argv.first().cloned().unwrap_or_default(),
+                    source,
+                }
+            }
             Failure::Child(index, source) => SpawnError::Step {
                 step: self.names.get(index).map_or("arrange descriptors", |s| s).into(),
                 source,
@@ -116,12 +129,36 @@ impl Plan {
         announce: impl FnOnce(i32) -> io::Result<()>,
         listen: Listen<'_>,
     ) -> Result<Child, SpawnError> {
+        self.start(|pid, _| announce(pid), listen)
+    }
+
+    /// Starts the process and returns once it waits on the socket of its plan
+    /// ([`Process::hold`]), or executes its program if there is none. `announce` is called as in
+    /// [`Plan::spawn_announced`], also with what is done after the wait.
+    ///
+    /// # Errors
+    /// Names the step that failed; no process remains then.
+    pub fn spawn_held(
+        &self,
+        announce: impl FnOnce(i32, Rest) -> io::Result<()>,
+    ) -> Result<Child, SpawnError> {
+        if self.process.seccomp.listens {
+            return Err(SpawnError::NoListener);
+        }
+        self.start(|pid, steps| announce(pid, Rest::of(steps, &self.process)), &mut nobody)
+    }
+
+    fn start(
+        &self,
+        announce: impl FnOnce(i32, &Steps) -> io::Result<()>,
+        listen: Listen<'_>,
+    ) -> Result<Child, SpawnError> {
         if !self.namespaces.contains(&Namespace::Mount) {
             return Err(SpawnError::NoMountNamespace);
         }
         let steps = self.lower()?;
         let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
-        let set_up = |pid| parent::set_up(self, pid).and_then(|()| announce(pid));
+        let set_up = |pid| parent::set_up(self, pid).and_then(|()| announce(pid, &steps));
         let flags = self.clone_flags();
         let started = steps.program.start_listening(flags, cgroup.as_ref(), set_up, listen);
         started.map_err(|failure| match parent::unreachable(self.cgroup.as_deref(), &failure) {

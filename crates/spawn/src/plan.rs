@@ -143,6 +143,9 @@ pub struct Process {
     pub limits: Vec<Limit>,
     /// Badness for the out-of-memory killer, -1000 to 1000.
     pub oom_score: Option<i16>,
+    /// A listening socket: all is made ready, and the program executed once somebody connects, see
+    /// [`crate::release`].
+    pub hold: Option<Arc<OwnedFd>>,
 }
 
 /// A confined process as data. `Display` says what would be done.

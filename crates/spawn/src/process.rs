@@ -1,6 +1,7 @@
 //! Lowering of the program and its credentials: what comes after the new root.
 
 use std::ffi::{CString, NulError};
+use std::sync::Arc;
 
 use creel_sys::program::{CapabilitySets, Op, Slot, Strings};
 
@@ -26,7 +27,8 @@ pub(crate) fn lower_process(
         _ => {}
     }
     // Nothing outside can be reached through `/proc/self/fd` from here on (CVE-2024-21626).
-    steps.add("close descriptors", Op::CloseDescriptors);
+    let held = process.hold.as_ref().map(|socket| steps.program.give(Arc::clone(socket)));
+    steps.add("close descriptors", Op::CloseDescriptors(held));
     for limit in &process.limits {
         steps.add(
             format!("set limit `{}`", limit.resource),
@@ -36,24 +38,51 @@ pub(crate) fn lower_process(
     let filter = lower_filter(&process.seccomp)?;
     // Without the promise the filter needs a capability that is about to go.
     let (early, late) = if process.no_new_privileges { (None, filter) } else { (filter, None) };
+    // Waiting takes system calls of its own.
+    let (hold_early, hold_late) = if early.is_none() { (None, held) } else { (held, None) };
+    lower_hold(process, steps, hold_early)?;
     if let Some(early) = early {
         steps.add(LOAD, early);
     }
     lower_credentials(process, steps, denies_setgroups)?;
-    let cwd = CString::new(process.cwd.as_str())?;
-    steps.add(format!("enter `{}`", process.cwd), Op::WorkingDirectory(cwd));
+    enter(process, steps)?;
     steps.add("set the mask", Op::Umask(process.umask));
     if process.no_new_privileges {
         steps.add("forbid new privileges", Op::NoNewPrivileges);
     }
+    lower_hold(process, steps, hold_late)?;
     if let Some(late) = late {
         steps.add(LOAD, late);
     }
-    let paths = process.candidates.iter().map(|path| CString::new(path.as_str()));
-    let paths = paths.collect::<Result<_, _>>()?;
-    let execute = Op::Execute(paths, strings(&process.argv)?, strings(&process.env)?);
-    steps.add(format!("execute one of {:?}", process.candidates), execute);
+    let execute = Op::Execute(paths(process)?, strings(&process.argv)?, strings(&process.env)?);
+    steps.add_about_program(format!("execute one of {:?}", process.candidates), execute);
     Ok(())
+}
+
+/// What a program that waits for its start is looked at for before: who made the container is told,
+/// not who starts it.
+fn lower_hold(
+    process: &Process,
+    steps: &mut Steps,
+    listener: Option<Slot>,
+) -> Result<(), SpawnError> {
+    let Some(listener) = listener else { return Ok(()) };
+    enter(process, steps)?;
+    let find = Op::FindProgram(paths(process)?);
+    steps.add_about_program(format!("find one of {:?}", process.candidates), find);
+    steps.held_at = Some(steps.names.len());
+    steps.add("wait for the start", Op::Hold(listener));
+    Ok(())
+}
+
+fn enter(process: &Process, steps: &mut Steps) -> Result<(), SpawnError> {
+    let cwd = CString::new(process.cwd.as_str())?;
+    steps.add(format!("enter `{}`", process.cwd), Op::WorkingDirectory(cwd));
+    Ok(())
+}
+
+fn paths(process: &Process) -> Result<Vec<CString>, NulError> {
+    process.candidates.iter().map(|path| CString::new(path.as_str())).collect()
 }
 
 fn lower_credentials(

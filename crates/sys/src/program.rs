@@ -5,6 +5,7 @@
 //! its index and error over a socket that a successful `execve` closes.
 
 mod call;
+mod execute;
 mod listen;
 mod message;
 mod op;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use libc::c_int;
 
 use call::{SLOTS, State, errno, high, ok};
-pub use listen::{Listen, nobody};
+pub use listen::{Listen, nobody, released};
 pub use op::{
     Attributes, CapabilitySets, Depth, Filter, Kind, NewFileSystem, Op, Overlay, Slot, Strings,
     Target, Terminal,
@@ -107,7 +108,7 @@ impl Program {
     }
 
     /// Clones with `CLONE_NEW*` flags, runs `setup` with the child's id in the parent, then waits
-    /// until the child has executed its program.
+    /// until the child has executed its program or has come to [`Op::Hold`].
     ///
     /// # Errors
     /// Fails as `setup` or the first failing call does; no child remains then.

@@ -14,6 +14,7 @@ mod init;
 mod inspect;
 mod login;
 mod logout;
+mod oci;
 mod prune;
 mod ps;
 pub(crate) mod pull;
@@ -25,11 +26,12 @@ mod start;
 mod tag;
 mod tree;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::settings::Globals;
 
 /// Containers without a daemon: images, containers and their building blocks in one binary
@@ -58,6 +60,7 @@ enum Command {
     Inspect(inspect::Args),
     Login(login::Args),
     Logout(logout::Args),
+    Oci(Box<oci::Args>),
     Prune(prune::Args),
     Pull(pull::Args),
     Ps(ps::Args),
@@ -68,6 +71,12 @@ enum Command {
     Start(start::Args),
     Tag(tag::Args),
     Tree(tree::Args),
+}
+
+/// What a command line that cannot be understood ends with.
+pub(crate) fn usage_code(argv: &[OsString]) -> u8 {
+    let stands_in = argv.get(1).is_some_and(|word| word == "oci");
+    if stands_in { oci::FAILED } else { failure::FAILED }
 }
 
 impl Cli {
@@ -87,6 +96,7 @@ impl Cli {
             Command::Inspect(args) => inspect::run(&args, &self.globals),
             Command::Login(args) => login::run(&args, &self.globals),
             Command::Logout(args) => logout::run(&args, &self.globals),
+            Command::Oci(args) => Ok(oci::run(&args)),
             Command::Prune(args) => prune::run(&args, &self.globals),
             Command::Pull(args) => pull::run(&args, &self.globals),
             Command::Ps(args) => ps::run(&args, &self.globals),

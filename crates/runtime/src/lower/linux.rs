@@ -10,7 +10,7 @@ const MAX_MAPPINGS: usize = 340;
 /// `__NEW_UTS_LEN` of the kernel.
 const MAX_NAME: usize = 64;
 
-pub(super) fn namespaces(linux: &Linux) -> Result<Vec<Namespace>, LowerError> {
+pub(crate) fn namespaces(linux: &Linux) -> Result<Vec<Namespace>, LowerError> {
     let field = |index: usize| format!("linux.namespaces[{index}]");
     let mut namespaces = Vec::new();
     for (index, namespace) in linux.namespaces.iter().enumerate() {

@@ -17,6 +17,7 @@ use crate::seccomp::Filter;
 use crate::spec::{Linux, NamespaceKind, Spec};
 pub use error::LowerError;
 pub(crate) use error::value;
+pub(crate) use linux::namespaces;
 pub use process::lower_process;
 
 /// What a plan needs that is not in the specification.
@@ -42,6 +43,8 @@ pub struct Options {
     /// must not be looked up by a path of the host again, such as the program of `--init`
     /// ([`creel_spawn::mount::detached`]).
     pub mounts: Vec<(String, Arc<OwnedFd>)>,
+    /// The listening socket that the process waits on before it executes its program.
+    pub hold: Option<Arc<OwnedFd>>,
 }
 
 /// Lowers a specification.
@@ -85,6 +88,7 @@ pub fn lower(spec: &Spec, options: &Options) -> Result<Plan, LowerError> {
         plan.process.stdio = options.stdio.clone();
     }
     plan.process.setgroups_denied = options.setgroups_denied;
+    plan.process.hold = options.hold.clone();
     let given = options.mounts.iter().map(|(target, mount)| {
         Mount::new(creel_spawn::Source::Mount(Arc::clone(mount)), target.as_str(), 0)
     });

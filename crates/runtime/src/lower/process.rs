@@ -72,6 +72,7 @@ pub fn lower_process(
         stdio: stdio(process)?,
         limits: limits(&process.rlimits)?,
         oom_score: process.oom_score_adj.map(oom_score).transpose()?,
+        hold: None,
     })
 }
 

@@ -37,6 +37,13 @@ impl State {
         Some(())
     }
 
+    /// Closes the descriptor of a slot.
+    pub(super) fn forget(&mut self, slot: Slot) {
+        if let Some(place) = self.slots.get_mut(slot.0) {
+            close(std::mem::replace(place, -1));
+        }
+    }
+
     /// Closes every descriptor from `kept` on but the given ones.
     pub(super) fn close_others(&self, mut keep: [RawFd; SLOTS + 2]) -> Option<()> {
         keep.sort_unstable();

@@ -15,6 +15,8 @@ use super::{Failure, Running};
 pub(super) const MOVED: i32 = -1;
 /// In a report: it comes with the listener of a filter.
 const LISTENER: i32 = -2;
+/// In a report: all is done but what [`super::Op::Hold`] waits with.
+pub(super) const HELD: i32 = -3;
 
 /// What is done with the listener of a filter, given the child's id in this process's namespace;
 /// returns how long the child may take from then on to execute its program, which whoever listens
@@ -46,7 +48,17 @@ pub(super) fn seccomp(filter: &[Filter], flags: u32) -> Option<i64> {
     (done >= 0).then_some(done)
 }
 
-/// Reads reports until every process of the child has executed or ended. A sibling may have failed
+/// Waits for what became of a program that [`super::Op::Hold`] held, on the connection that let it go.
+///
+/// # Errors
+/// [`Failure::Child`] with the index of the call that failed.
+pub fn released(connection: impl AsFd) -> Result<(), Failure> {
+    let Some(([index, errno], _)) = message::receive(connection, 0)? else { return Ok(()) };
+    let index = usize::try_from(index).unwrap_or(usize::MAX);
+    Err(Failure::Child(index, io::Error::from_raw_os_error(errno)))
+}
+
+/// Reads reports until every process of the child has executed, ended or is held. A sibling may have failed
 /// before the process that made it tells of it, and would stay a zombie if that were not heard.
 pub(super) fn hear(
     report: &OwnedFd,
@@ -60,6 +72,7 @@ pub(super) fn hear(
         let Some(([kind, value], sent)) = message::receive(report, 0)? else { return heard };
         match (kind, sent) {
             (MOVED, _) => running.follow(value)?,
+            (HELD, _) => return heard,
             (LISTENER, Some(listener)) => {
                 let patience = listen(running.pid, listener).map_err(Failure::Listener)?;
                 until = Some(Instant::now() + patience);

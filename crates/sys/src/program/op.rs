@@ -205,8 +205,15 @@ pub enum Op {
     OwnKeyring,
     /// Starts a session.
     NewSession,
-    /// Closes every descriptor but the program's; then no directory outside can be reached.
-    CloseDescriptors,
+    /// Closes every descriptor but the program's and that of the slot; then no directory outside can
+    /// be reached.
+    CloseDescriptors(Option<Slot>),
+    /// Fails as [`Op::Execute`] would unless one of the paths is a file that may be executed.
+    FindProgram(Vec<CString>),
+    /// Tells the parent that all is ready, then waits until somebody connects to the listening socket
+    /// in the slot. What fails from then on is told there; nothing is, and the connection ends, when
+    /// the program is executed.
+    Hold(Slot),
     /// Sets the working directory and fails with `ENOENT` if it is outside the root.
     WorkingDirectory(CString),
     /// Sets the file mode creation mask.

@@ -10,8 +10,8 @@ use super::call::{
     SLOTS, State, attach, check_file_system, clone_tree, close, ensure, errno, fail, is_directory,
     new_mount, ok, open, open_in_root, set_attributes, stat, write_below,
 };
-use super::op::{Attributes, CapabilitySets, Depth, Op, Strings};
-use super::{listen, overlay, terminal};
+use super::op::{Attributes, CapabilitySets, Depth, Op};
+use super::{execute, listen, overlay, terminal};
 
 /// `MOUNT_ATTR_RDONLY`.
 const READ_ONLY: u64 = 1;
@@ -41,14 +41,19 @@ pub(super) fn run(op: &Op, state: &mut State) -> Option<()> {
         Op::Mask(root, path, null, empty) => mask(state, *root, path, *null, *empty),
         Op::ReadOnly(root, path) => read_only(state.get(*root)?, path),
         Op::ControllingTerminal(slave) => terminal::take(state.get(*slave)?),
-        Op::CloseDescriptors => {
+        Op::CloseDescriptors(kept) => {
             let mut keep = [-1; SLOTS + 2];
             keep[0] = state.report;
+            if let Some(slot) = kept {
+                keep[1] = state.get(*slot)?;
+            }
             state.close_others(keep)
         }
         Op::Seccomp(filter, flags) => listen::seccomp(filter, *flags).map(|_| ()),
         Op::Listen { filter, flags, secret } => listen::load(state.report, filter, *flags, *secret),
-        Op::Execute(paths, argv, env) => execute(paths, argv, env),
+        Op::FindProgram(paths) => execute::find(paths),
+        Op::Hold(listener) => execute::hold(state, *listener),
+        Op::Execute(paths, argv, env) => execute::execute(paths, argv, env),
         Op::Capabilities(sets) => set_capabilities(sets),
         Op::RaiseAmbient(cap) => raise_ambient(*cap),
         Op::WorkingDirectory(path) => enter(path),
@@ -308,22 +313,4 @@ fn join(state: &State, target: Slot, namespaces: c_int) -> Option<()> {
             }
         }
     }
-}
-
-fn execute(paths: &[CString], argv: &Strings, env: &Strings) -> Option<()> {
-    let mut failed = libc::ENOENT;
-    for path in paths {
-        // SAFETY: the path is null-terminated and both arrays end with a null pointer.
-        unsafe {
-            let (argv, env) = (argv.as_ptr(), env.as_ptr());
-            syscall(libc::SYS_execve, path.as_ptr(), argv, env);
-        }
-        match errno() {
-            libc::ENOENT | libc::ENOTDIR => {}
-            // As execvp does: one later in the list may be executable.
-            libc::EACCES => failed = libc::EACCES,
-            other => return fail(other),
-        }
-    }
-    fail(failed)
 }

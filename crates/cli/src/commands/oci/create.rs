@@ -1,0 +1,62 @@
+//! `creel oci create`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use creel_runtime::lifecycle::{Console, Create, Runtime};
+
+use super::Id;
+use crate::failure::Failure;
+use crate::output;
+use crate::protection;
+
+/// Make a container ready from a bundle, up to the execution of its program
+///
+/// It is started by `creel oci start`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    id: Id,
+    #[command(flatten)]
+    pub(super) bundle: Bundle,
+}
+
+/// Where a container comes from, and what is made known of it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Bundle {
+    /// Directory of the bundle
+    #[arg(short, long, default_value = ".", value_name = "PATH")]
+    bundle: PathBuf,
+    /// Specification in place of the bundle's `config.json`
+    #[arg(short = 'f', long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Listening socket that the terminal is sent to
+    #[arg(long, value_name = "PATH")]
+    console_socket: Option<PathBuf>,
+    /// File that the process id is written to
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+}
+
+impl Bundle {
+    pub(super) fn create(&self) -> Create {
+        Create {
+            bundle: self.bundle.clone(),
+            config: self.config.clone(),
+            console: self.console_socket.clone().map_or(Console::None, Console::Socket),
+            ..Create::default()
+        }
+    }
+
+    /// Writes the process id where that was asked for.
+    pub(super) fn tell(&self, pid: i32) -> Result<(), Failure> {
+        self.pid_file.as_deref().map_or(Ok(()), |file| output::pid_file(file, pid))
+    }
+}
+
+pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
+    protection::ensure()?;
+    let pid = runtime.create(&args.id.parse()?, &args.bundle.create())?;
+    args.bundle.tell(pid)?;
+    Ok(ExitCode::SUCCESS)
+}

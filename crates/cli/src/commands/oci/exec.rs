@@ -1,0 +1,143 @@
+//! `creel oci exec`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use creel_base::path::{Action, PathError};
+use creel_runtime::lifecycle::{Console, ContainerId, Exec, Runtime};
+use creel_runtime::spec::{Capabilities, Process};
+
+use super::Id;
+use crate::attach;
+use crate::failure::Failure;
+use crate::foreground::{self, Plain};
+use crate::output;
+use crate::protection;
+
+/// Run a further program in a container
+///
+/// Ends with the exit code of the program, or 128 plus the signal that ended it; 255 says that it was
+/// not started.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Specification of the process, as in `config.json`
+    #[arg(short, long, value_name = "FILE")]
+    process: Option<PathBuf>,
+    /// Working directory
+    #[arg(long, value_name = "PATH")]
+    cwd: Option<String>,
+    /// Environment variable to add, as `NAME=VALUE`
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Give the program a terminal of its own
+    #[arg(short, long)]
+    tty: bool,
+    /// User and group, by number
+    #[arg(short, long, value_name = "UID[:GID]", value_parser = user)]
+    user: Option<(u32, Option<u32>)>,
+    /// Supplementary group to add, by number
+    #[arg(short = 'g', long, value_name = "GID")]
+    additional_gids: Vec<u32>,
+    /// Capability to add, such as `CAP_NET_RAW`
+    #[arg(short, long, value_name = "NAME")]
+    cap: Vec<String>,
+    /// Forbid new privileges
+    #[arg(long)]
+    no_new_privs: bool,
+    /// Return once the program is executed
+    #[arg(short, long)]
+    detach: bool,
+    /// File that the process id is written to
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// Listening socket that the terminal is sent to
+    #[arg(long, value_name = "PATH")]
+    console_socket: Option<PathBuf>,
+    #[command(flatten)]
+    id: Id,
+    /// Program and arguments
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        required_unless_present = "process"
+    )]
+    command: Vec<String>,
+}
+
+/// What this program itself failing ends with, as in runc.
+pub(super) const FAILED: u8 = 255;
+
+fn user(text: &str) -> Result<(u32, Option<u32>), String> {
+    let number = |text: &str| {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| digits).ok_or_else(|| format!("`{text}` is no id"))
+    };
+    match text.split_once(':') {
+        Some((uid, gid)) => Ok((number(uid)?, Some(number(gid)?))),
+        None => Ok((number(text)?, None)),
+    }
+}
+
+pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
+    protection::ensure()?;
+    let id = args.id.parse()?;
+    let process = process(args, runtime, &id)?;
+    let signals = attach::gather_signals().map_err(|error| Failure::terminal(&error))?;
+    let console = match &args.console_socket {
+        Some(path) => Console::Socket(path.clone()),
+        None if process.terminal && !args.detach => Console::Caller,
+        None => Console::None,
+    };
+    let running = runtime.exec(&id, &process, &Exec { console, ..Exec::default() })?;
+    if let Some(file) = &args.pid_file {
+        output::pid_file(file, running.pid())?;
+    }
+    if args.detach {
+        return Ok(ExitCode::SUCCESS);
+    }
+    foreground::run_plain(Plain::Joined(running), &signals)
+}
+
+/// What is run: what a file says, or something like the container's first process.
+fn process(args: &Args, runtime: &Runtime, id: &ContainerId) -> Result<Process, Failure> {
+    let mut process = match &args.process {
+        Some(path) => read(path)?,
+        None => Process { terminal: false, ..runtime.process(id)? },
+    };
+    if !args.command.is_empty() {
+        process.args.clone_from(&args.command);
+    }
+    process.terminal |= args.tty;
+    process.no_new_privileges |= args.no_new_privs;
+    process.env.extend(args.env.iter().cloned());
+    process.user.additional_gids.extend(&args.additional_gids);
+    if let Some(cwd) = &args.cwd {
+        process.cwd.clone_from(cwd);
+    }
+    if let Some((uid, gid)) = args.user {
+        process.user.uid = uid;
+        process.user.gid = gid.unwrap_or(0);
+    }
+    add_capabilities(&mut process, &args.cap);
+    Ok(process)
+}
+
+/// Nothing is added to the inheritable set (CVE-2022-29162).
+fn add_capabilities(process: &mut Process, names: &[String]) {
+    if names.is_empty() {
+        return;
+    }
+    let sets = process.capabilities.get_or_insert_with(Capabilities::default);
+    for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+        set.extend(names.iter().cloned());
+    }
+}
+
+fn read(path: &PathBuf) -> Result<Process, Failure> {
+    let text = std::fs::read(path).map_err(|error| PathError::new(Action::Read, path, error))?;
+    let parsed = serde_json::from_slice(&text);
+    Ok(parsed.map_err(|source| creel_runtime::lifecycle::LifecycleError::Document {
+        path: path.clone(),
+        source,
+    })?)
+}

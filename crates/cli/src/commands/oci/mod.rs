@@ -1,0 +1,130 @@
+//! `creel oci`: the runtime of the OCI specification, as other container tools call it.
+
+mod create;
+mod delete;
+mod exec;
+mod journal;
+mod kill;
+mod list;
+mod run;
+mod spec;
+mod start;
+mod state;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use creel_runtime::lifecycle::{ContainerId, Runtime};
+
+use crate::failure::Failure;
+use crate::output;
+use crate::settings;
+use journal::{Journal, LogFormat};
+
+/// What this program itself failing ends with, as in runc.
+pub(crate) const FAILED: u8 = 1;
+
+/// Run containers by the OCI runtime specification, for other tools
+///
+/// A bundle is a directory with a `config.json` and, mostly, the root directory of a container. This
+/// is what runc and crun do, with their command lines.
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Args {
+    /// Directory of the containers' states [default: /run/creel/oci as root,
+    /// `$XDG_RUNTIME_DIR`/creel/oci as a user]
+    #[arg(long, value_name = "PATH")]
+    root: Option<PathBuf>,
+    /// Write what fails to a file too, at its end
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// How to write it there
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    log_format: LogFormat,
+    /// Taken for callers of other runtimes
+    #[arg(long, hide = true)]
+    debug: bool,
+    /// Print the versions of the program and of the specification
+    #[arg(short, long)]
+    version: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Create(create::Args),
+    Delete(delete::Args),
+    Exec(Box<exec::Args>),
+    Kill(kill::Args),
+    List(list::Args),
+    Run(run::Args),
+    Spec(spec::Args),
+    Start(start::Args),
+    State(state::Args),
+}
+
+pub(crate) fn run(args: &Args) -> ExitCode {
+    let done = match &args.command {
+        Some(command) if !args.version => command.run(args),
+        _ => output::text(&version()).map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|failure| {
+        let failure = failure.with_code(match args.command {
+            Some(Command::Exec(_)) => exec::FAILED,
+            _ => FAILED,
+        });
+        let journal = Journal { file: args.log.as_deref(), format: args.log_format };
+        if let Err(unwritten) = journal.error(&failure) {
+            unwritten.warn();
+        }
+        failure.report()
+    })
+}
+
+/// The lines that callers of runc read.
+fn version() -> String {
+    format!(
+        "creel-oci version {}\nspec: {}\n",
+        env!("CARGO_PKG_VERSION"),
+        creel_runtime::spec::VERSION
+    )
+}
+
+impl Command {
+    fn run(&self, globals: &Args) -> Result<ExitCode, Failure> {
+        let runtime = || globals.runtime();
+        match self {
+            Self::Create(args) => create::run(args, &runtime()?),
+            Self::Delete(args) => delete::run(args, &runtime()?),
+            Self::Exec(args) => exec::run(args, &runtime()?),
+            Self::Kill(args) => kill::run(args, &runtime()?),
+            Self::List(args) => list::run(args, &runtime()?),
+            Self::Run(args) => run::run(args, &runtime()?),
+            Self::Spec(args) => spec::run(args),
+            Self::Start(args) => start::run(args, &runtime()?),
+            Self::State(args) => state::run(args, &runtime()?),
+        }
+    }
+}
+
+impl Args {
+    fn runtime(&self) -> Result<Runtime, Failure> {
+        let root = self.root.clone().unwrap_or_else(settings::runtime_root);
+        Ok(Runtime::open(&root)?)
+    }
+}
+
+/// The container that a command is about.
+#[derive(Debug, clap::Args)]
+struct Id {
+    /// The container
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+impl Id {
+    fn parse(&self) -> Result<ContainerId, Failure> {
+        Ok(ContainerId::parse(&self.id)?)
+    }
+}

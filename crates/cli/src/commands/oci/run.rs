@@ -1,0 +1,61 @@
+//! `creel oci run`
+
+use std::process::ExitCode;
+
+use creel_runtime::lifecycle::{Console, ContainerId, Create, Deletion, Runtime};
+
+use super::Id;
+use super::create::Bundle;
+use crate::attach;
+use crate::failure::Failure;
+use crate::foreground::{self, Plain};
+use crate::protection;
+
+/// Make a container from a bundle, run its program, and delete it afterwards
+///
+/// Ends with the exit code of the program, or 128 plus the signal that ended it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Return once the program is executed; `creel oci delete` deletes the container
+    #[arg(short, long)]
+    detach: bool,
+    /// Leave the container when it has ended
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    id: Id,
+    #[command(flatten)]
+    bundle: Bundle,
+}
+
+pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
+    protection::ensure()?;
+    let (id, create) = (args.id.parse()?, args.bundle.create());
+    if args.detach {
+        let running = runtime.run(&id, &create)?;
+        args.bundle.tell(running.pid())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let code = attended(args, runtime, &id, create);
+    // One that was not made is not there.
+    if !args.keep && code.is_ok() {
+        runtime.delete(&id, Deletion::Forced)?;
+    }
+    code
+}
+
+fn attended(
+    args: &Args,
+    runtime: &Runtime,
+    id: &ContainerId,
+    create: Create,
+) -> Result<ExitCode, Failure> {
+    let signals = attach::gather_signals().map_err(|error| Failure::terminal(&error))?;
+    let console = match create.console {
+        Console::None if runtime.wants_terminal(&create)? => Console::Caller,
+        console => console,
+    };
+    let running = runtime.run(id, &Create { console, ..create })?;
+    args.bundle.tell(running.pid())?;
+    foreground::run_plain(Plain::First(running), &signals)
+}

@@ -1,0 +1,84 @@
+//! The names and the ways of writing by which other programs call this one.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::Command;
+
+/// Names under which this program is an OCI runtime.
+const RUNTIMES: [&str; 3] = ["runc", "crun", "creel-oci"];
+
+/// Puts a command line into this program's own form: the command that a name stands for is added, and
+/// long options of runtimes with one dash, as Go programs write them, get two.
+pub(crate) fn translate(mut argv: Vec<OsString>, command: &Command) -> Vec<OsString> {
+    if argv.first().is_some_and(is_runtime) {
+        argv.insert(1, "oci".into());
+    }
+    if argv.get(1).is_some_and(|word| word == "oci")
+        && let Some(oci) = command.find_subcommand("oci")
+    {
+        lengthen(&mut argv, oci);
+    }
+    argv
+}
+
+fn is_runtime(name: &OsString) -> bool {
+    let name = Path::new(name).file_name();
+    name.is_some_and(|name| RUNTIMES.iter().any(|known| name == *known))
+}
+
+/// Gives long options with one dash a second one, up to where the words of others begin.
+fn lengthen(argv: &mut [OsString], oci: &Command) {
+    let mut scope = vec![oci];
+    for word in argv.iter_mut().skip(2) {
+        let Some(text) = word.to_str() else { continue };
+        if text == "--" {
+            return;
+        }
+        match text.strip_prefix('-').filter(|rest| !rest.starts_with('-')) {
+            Some(rest) if is_long(rest, &scope) => *word = format!("-{text}").into(),
+            Some(_) => {}
+            None => match oci.find_subcommand(text).filter(|_| scope.len() == 1) {
+                Some(command) => scope.push(command),
+                // After the container come words that may look like options and are none.
+                None if scope.last().is_some_and(|last| last.get_name() == "exec") => return,
+                None => {}
+            },
+        }
+    }
+}
+
+fn is_long(text: &str, scope: &[&Command]) -> bool {
+    let name = text.split_once('=').map_or(text, |(name, _)| name);
+    let known = |command: &&Command| {
+        command.get_arguments().any(|argument| {
+            argument.get_long() == Some(name)
+                || argument.get_all_aliases().is_some_and(|all| all.contains(&name))
+        })
+    };
+    name.len() > 1 && scope.iter().any(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn translated(line: &str) -> String {
+        let argv = line.split(' ').map(OsString::from).collect();
+        let argv = translate(argv, &crate::command());
+        argv.join(&OsString::from(" ")).into_string().unwrap()
+    }
+
+    #[test]
+    fn command_lines_of_other_runtimes_are_understood() {
+        for (line, expected) in [
+            ("/usr/bin/runc -root /x state -a y", "/usr/bin/runc oci --root /x state -a y"),
+            ("crun create -bundle=/b -b /c id", "crun oci create --bundle=/b -b /c id"),
+            ("creel oci exec -tty id ls -root", "creel oci exec --tty id ls -root"),
+            ("creel oci -debug list -- -quiet", "creel oci --debug list -- -quiet"),
+            ("creel run -rm image", "creel run -rm image"),
+        ] {
+            assert_eq!(translated(line), expected);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! `creel oci` as other tools call it; needs root and a static `/bin/busybox`.
+#![allow(clippy::unwrap_used)]
+
+use std::fs::{self, File};
+use std::io::{IoSliceMut, Read as _};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use serde_json::{Value, json};
+
+const APPLETS: [&str; 8] = ["sh", "cat", "sleep", "true", "echo", "id", "tty", "trap"];
+
+/// A bundle, and a root directory of containers beside it.
+struct Bundle {
+    directory: tempfile::TempDir,
+}
+
+impl Bundle {
+    /// One that runs a shell script.
+    fn new(script: &str) -> Self {
+        let bundle = Self { directory: tempfile::tempdir().unwrap() };
+        let bin = bundle.path("rootfs/bin");
+        fs::create_dir_all(&bin).unwrap();
+        fs::copy("/bin/busybox", bin.join("busybox")).unwrap();
+        for name in APPLETS {
+            symlink("busybox", bin.join(name)).unwrap();
+        }
+        let directory = bundle.path("").to_str().unwrap().to_owned();
+        assert!(bundle.oci(&["spec", "-b", &directory]).status.success());
+        bundle.change(|spec| {
+            spec["process"]["terminal"] = false.into();
+            spec["process"]["args"] = json!(["sh", "-c", script]);
+            spec["linux"]["cgroupsPath"] = format!("/creel-test/{}", bundle.id()).into();
+        });
+        bundle
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A name that no other test uses at the same time.
+    fn id(&self) -> String {
+        let name = self.directory.path().file_name().unwrap().to_str().unwrap();
+        format!("t{}", name.trim_start_matches('.'))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Value)) {
+        let path = self.path("config.json");
+        let mut spec = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        change(&mut spec);
+        fs::write(path, spec.to_string()).unwrap();
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_creel"));
+        command.current_dir(self.path("")).args(["oci", "--root"]).arg(self.path("states"));
+        command.args(words);
+        command
+    }
+
+    /// Runs a command. Its output goes through files: a container that outlives it would keep pipes
+    /// open.
+    fn oci(&self, words: &[&str]) -> Output {
+        let [out, err] = ["out", "err"].map(|name| self.path(name));
+        let mut command = self.command(words);
+        command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
+        let status = command.status().unwrap();
+        Output { status, stdout: fs::read(out).unwrap(), stderr: fs::read(err).unwrap() }
+    }
+
+    /// Runs a command, which must succeed; its output.
+    fn runs(&self, words: &[&str]) -> String {
+        let output = self.oci(words);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs a command, which must end with a code and say some words.
+    fn fails(&self, code: i32, words: &[&str], said: &str) {
+        let output = self.oci(words);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {error}");
+        assert!(error.contains(said), "{words:?}: {error}");
+    }
+
+    fn status(&self) -> String {
+        let state: Value = serde_json::from_str(&self.runs(&["state", &self.id()])).unwrap();
+        state["status"].as_str().unwrap().to_owned()
+    }
+
+    fn until(&self, status: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.status() != status {
+            assert!(Instant::now() < deadline, "{}", self.status());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Nothing is left of any container.
+    fn is_clean(&self) {
+        assert_eq!(fs::read_dir(self.path("states")).unwrap().count(), 0);
+        for hierarchy in ["/sys/fs/cgroup/pids", "/sys/fs/cgroup/memory", "/sys/fs/cgroup"] {
+            assert!(!Path::new(hierarchy).join("creel-test").join(self.id()).exists());
+        }
+    }
+}
+
+#[test]
+fn privileged_a_container_goes_through_its_life() {
+    let bundle = Bundle::new("echo started > /said; exec sleep 60");
+    bundle.change(|spec| spec["root"]["readonly"] = false.into());
+    let id = &bundle.id();
+    bundle.runs(&["create", "--pid-file", "pid", id]);
+    let state: Value = serde_json::from_str(&bundle.runs(&["state", id])).unwrap();
+    assert_eq!((&state["status"], &state["id"]), (&json!("created"), &json!(id)));
+    assert_eq!(state["pid"].to_string(), fs::read_to_string(bundle.path("pid")).unwrap());
+    assert!(!bundle.path("rootfs/said").exists());
+    // What the bundle says later does not count.
+    bundle.change(|spec| spec["process"]["args"] = json!(["nothing"]));
+    bundle.fails(1, &["create", id], "already exists");
+    bundle.runs(&["start", id]);
+    assert_eq!(bundle.status(), "running");
+    bundle.fails(1, &["start", id], "which is running");
+    bundle.fails(1, &["delete", id], "not stopped");
+    bundle.runs(&["kill", id, "KILL"]);
+    bundle.until("stopped");
+    assert_eq!(fs::read_to_string(bundle.path("rootfs/said")).unwrap(), "started\n");
+    bundle.fails(1, &["kill", id, "TERM"], "container not running");
+    bundle.runs(&["kill", "--all", id, "9"]);
+    assert!(bundle.runs(&["list"]).contains("stopped"));
+    bundle.runs(&["delete", id]);
+    bundle.fails(1, &["state", id], "does not exist");
+    bundle.fails(1, &["delete", id], "does not exist");
+    bundle.runs(&["delete", "--force", id]);
+    bundle.is_clean();
+}
+
+#[test]
+fn privileged_what_cannot_be_executed_is_told_when_it_is_found_out() {
+    let bundle = Bundle::new("");
+    let id = &bundle.id();
+    bundle.change(|spec| spec["process"]["args"] = json!(["nothing"]));
+    bundle.fails(1, &["--log", "log", "--log-format", "json", "create", id], "`nothing`");
+    let line: Value = serde_json::from_slice(&fs::read(bundle.path("log")).unwrap()).unwrap();
+    assert_eq!(line["level"], "error");
+    assert!(line["msg"].as_str().unwrap().contains("No such file or directory"));
+    bundle.is_clean();
+    // That it is no program shows when it is executed.
+    fs::write(bundle.path("rootfs/bin/text"), "no program").unwrap();
+    Command::new("chmod").arg("755").arg(bundle.path("rootfs/bin/text")).status().unwrap();
+    bundle.change(|spec| spec["process"]["args"] = json!(["text"]));
+    bundle.runs(&["create", id]);
+    bundle.fails(1, &["start", id], "`text`: Exec format error");
+    bundle.until("stopped");
+    bundle.runs(&["delete", id]);
+    bundle.is_clean();
+}
+
+#[test]
+fn privileged_a_filter_that_forbids_waiting_does_not_keep_it_from_starting() {
+    for no_new_privileges in [true, false] {
+        let bundle = Bundle::new("echo out");
+        bundle.change(|spec| {
+            spec["process"]["noNewPrivileges"] = no_new_privileges.into();
+            spec["linux"]["seccomp"] = json!({
+                "defaultAction": "SCMP_ACT_ALLOW",
+                "syscalls": [{"names": ["accept", "accept4"], "action": "SCMP_ACT_KILL_PROCESS"}],
+            });
+        });
+        let id = &bundle.id();
+        bundle.runs(&["create", id]);
+        bundle.runs(&["start", id]);
+        bundle.until("stopped");
+        bundle.runs(&["delete", id]);
+        assert_eq!(bundle.runs(&["run", id]), "out\n");
+        bundle.is_clean();
+    }
+}
+
+#[test]
+fn privileged_what_is_not_acted_on_is_refused() {
+    let bundle = Bundle::new("true");
+    bundle.change(|spec| spec["hooks"] = json!({"poststop": [{"path": "/bin/true"}]}));
+    bundle.fails(1, &["create", &bundle.id()], "`hooks.poststop` is not supported yet");
+    bundle.is_clean();
+}
+
+#[test]
+fn privileged_run_ends_as_its_program_does() {
+    let bundle = Bundle::new("id -u; exit 7");
+    let id = &bundle.id();
+    let output = bundle.oci(&["run", id]);
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(7), &b"0\n"[..]));
+    bundle.is_clean();
+    assert_eq!(bundle.oci(&["run", "--keep", id]).status.code(), Some(7));
+    assert_eq!(bundle.status(), "stopped");
+    bundle.runs(&["delete", id]);
+    bundle.is_clean();
+}
+
+#[test]
+fn privileged_further_programs_run_in_a_container() {
+    let bundle = Bundle::new("sleep 60");
+    let id = &bundle.id();
+    bundle.fails(255, &["exec", id, "true"], "does not exist");
+    bundle.runs(&["run", "--detach", id]);
+    assert_eq!(bundle.runs(&["exec", "-user", "5:6", id, "id"]), "uid=5 gid=6\n");
+    assert_eq!(bundle.oci(&["exec", id, "sh", "-c", "exit 3"]).status.code(), Some(3));
+    bundle.fails(255, &["exec", id, "nothing"], "could not execute `nothing`");
+    bundle.fails(1, &["exec", "--user", "5:6x", id, "id"], "no id");
+    let process = json!({"args": ["sh", "-c", "echo $A"], "env": ["A=b", "PATH=/bin"], "cwd": "/"});
+    fs::write(bundle.path("process"), process.to_string()).unwrap();
+    assert_eq!(bundle.runs(&["exec", "--process", "process", id]), "b\n");
+    bundle.runs(&["exec", "--detach", "--pid-file", "pid", id, "sleep", "60"]);
+    let pid = fs::read_to_string(bundle.path("pid")).unwrap();
+    assert!(Path::new("/proc").join(&pid).exists());
+    bundle.runs(&["delete", "--force", id]);
+    assert!(!Path::new("/proc").join(pid).exists());
+    bundle.is_clean();
+}
+
+#[test]
+fn privileged_a_terminal_goes_to_the_console_socket() {
+    let bundle = Bundle::new("tty; echo end");
+    let id = &bundle.id();
+    bundle.change(|spec| spec["process"]["terminal"] = true.into());
+    bundle.fails(1, &["create", id], "console socket");
+    let listener = UnixListener::bind(bundle.path("console")).unwrap();
+    bundle.runs(&["create", "--console-socket", "console", id]);
+    let (stream, _) = listener.accept().unwrap();
+    let mut name = [0; 64];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut parts = [IoSliceMut::new(&mut name)];
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    recvmsg(stream.as_fd(), &mut parts, &mut control, flags).unwrap();
+    let master = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut sent) => sent.next(),
+        _ => None,
+    });
+    bundle.runs(&["start", id]);
+    let mut text = Vec::new();
+    // Reading the master ends with EIO once the slave is closed.
+    let _ = File::from(master.unwrap()).read_to_end(&mut text);
+    assert_eq!(String::from_utf8_lossy(&text), "/dev/pts/0\r\nend\r\n");
+    bundle.until("stopped");
+    bundle.runs(&["delete", id]);
+    bundle.is_clean();
+}

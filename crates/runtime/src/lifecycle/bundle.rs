@@ -1,0 +1,58 @@
+//! Bundles: a directory with `config.json`.
+
+use std::path::{Path, PathBuf};
+
+use creel_base::path::{Dir, PathError};
+use serde_json::Value;
+
+use super::error::LifecycleError;
+use super::unsupported;
+use crate::spec::Spec;
+
+/// The most that a specification takes, in bytes.
+const MAX_SPEC: u64 = 16 << 20;
+
+/// A bundle that was read.
+#[derive(Debug)]
+pub(super) struct Bundle {
+    /// Its directory, absolute.
+    pub(super) path: PathBuf,
+    pub(super) spec: Spec,
+}
+
+impl Bundle {
+    /// Reads the specification of a bundle, or another one in its place.
+    pub(super) fn open(path: &Path, config: Option<&Path>) -> Result<Self, LifecycleError> {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let file = config.map_or_else(|| path.join("config.json"), Path::to_path_buf);
+        let text = read(&file)?;
+        let document = |source| LifecycleError::Document { path: file.clone(), source };
+        let value: Value = serde_json::from_slice(&text).map_err(document)?;
+        if let Some(field) = unsupported::find(&value) {
+            return Err(LifecycleError::NotYet { field });
+        }
+        let spec = serde_json::from_slice(&text).map_err(document)?;
+        Ok(Self { path, spec })
+    }
+
+    /// Makes the paths of the host that may be relative to the bundle absolute.
+    pub(super) fn resolve(&self) -> Spec {
+        let mut spec = self.spec.clone();
+        if let Some(root) = &mut spec.root {
+            root.path = self.path.join(&root.path);
+        }
+        for mount in &mut spec.mounts {
+            let bind = mount.options.iter().any(|option| ["bind", "rbind"].contains(&&**option));
+            if let Some(source) = mount.source.as_mut().filter(|_| bind) {
+                *source = self.path.join(&source);
+            }
+        }
+        spec
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, PathError> {
+    let directory = path.parent().unwrap_or_else(|| Path::new("/"));
+    let name = path.file_name().unwrap_or_default();
+    Dir::open(directory)?.read(name, MAX_SPEC)
+}

@@ -1,0 +1,75 @@
+//! Deleting.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::Runtime;
+use super::directory::Directory;
+use super::error::LifecycleError;
+use super::id::ContainerId;
+use super::record::Record;
+use super::start::open;
+use super::state::Status;
+use crate::container::ContainerError;
+
+/// How long a killed process has to be gone.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Which containers are deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// Stopped ones only.
+    Stopped,
+    /// Whatever there is; running ones are killed, and none is no failure.
+    Forced,
+}
+
+impl Runtime {
+    /// Deletes a container: its control group and all that is known about it.
+    ///
+    /// # Errors
+    /// [`LifecycleError::NotStopped`], unless forced.
+    pub fn delete(&self, id: &ContainerId, how: Deletion) -> Result<(), LifecycleError> {
+        match (self.delete_existing(id, how), how) {
+            (Err(LifecycleError::NoContainer { .. }), Deletion::Forced) => Ok(()),
+            (done, _) => done,
+        }
+    }
+
+    fn delete_existing(&self, id: &ContainerId, how: Deletion) -> Result<(), LifecycleError> {
+        let directory = Directory::open(&self.root, id)?;
+        let record = match directory.record() {
+            // What a killed `create` has left.
+            Err(LifecycleError::NoContainer { .. }) if how == Deletion::Forced => {
+                return directory.remove();
+            }
+            record => record?,
+        };
+        match (Status::of(&directory, &record)?, how) {
+            (Status::Stopped, _) => {}
+            (_, Deletion::Forced) => end(&directory, &record)?,
+            (status, Deletion::Stopped) => {
+                return Err(LifecycleError::NotStopped { id: id.to_string(), status });
+            }
+        }
+        record.cgroup.open()?.remove()?;
+        directory.remove()
+    }
+}
+
+/// Kills all processes and waits for the first one's end, which is that of all others of its process
+/// namespace.
+fn end(directory: &Directory<'_>, record: &Record) -> Result<(), LifecycleError> {
+    match open(record).and_then(|container| Ok(container.kill()?)) {
+        Err(LifecycleError::Container(ContainerError::NotRunning)) => return Ok(()),
+        killed => killed?,
+    }
+    let deadline = Instant::now() + GRACE;
+    while Status::of(directory, record)? != Status::Stopped {
+        if Instant::now() > deadline {
+            return Err(LifecycleError::Lingers { id: directory.id.to_string() });
+        }
+        sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}

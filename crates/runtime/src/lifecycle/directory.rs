@@ -1,0 +1,122 @@
+//! The directory of one container.
+
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use creel_base::atomic::{self, Durability};
+use creel_base::path::Dir;
+use creel_spawn::cgroup::{Cgroup, Hierarchy};
+use rustix::fs::Mode;
+
+use super::error::LifecycleError;
+use super::id::ContainerId;
+use super::record::{CgroupRecord, Record};
+
+const RECORD: &str = "container.json";
+const SOCKET: &str = "start";
+/// The most that a record takes, in bytes.
+const MAX_RECORD: u64 = 32 << 20;
+
+/// The directory of one container.
+#[derive(Debug)]
+pub(super) struct Directory<'a> {
+    root: &'a Dir,
+    pub(super) id: ContainerId,
+    dir: Dir,
+}
+
+impl<'a> Directory<'a> {
+    pub(super) fn create(root: &'a Dir, id: &ContainerId) -> Result<Self, LifecycleError> {
+        match root.mkdir(id.as_str(), Mode::RWXU) {
+            Err(error) if error.is_already_exists() => {
+                Err(LifecycleError::Exists { id: id.to_string() })
+            }
+            made => {
+                made?;
+                Self::open(root, id)
+            }
+        }
+    }
+
+    pub(super) fn open(root: &'a Dir, id: &ContainerId) -> Result<Self, LifecycleError> {
+        match root.open_dir(id.as_str()) {
+            Err(error) if error.is_not_found() => {
+                Err(LifecycleError::NoContainer { id: id.to_string() })
+            }
+            opened => Ok(Self { root, id: id.clone(), dir: opened? }),
+        }
+    }
+
+    pub(super) fn record(&self) -> Result<Record, LifecycleError> {
+        let text = match self.dir.read(RECORD, MAX_RECORD) {
+            // It is being made, or that was cut off.
+            Err(error) if error.is_not_found() => {
+                return Err(LifecycleError::NoContainer { id: self.id.to_string() });
+            }
+            text => text?,
+        };
+        let path = self.dir.path().join(RECORD);
+        serde_json::from_slice(&text).map_err(|source| LifecycleError::Document { path, source })
+    }
+
+    pub(super) fn write(&self, record: &Record) -> Result<(), LifecycleError> {
+        let path = self.dir.path().join(RECORD);
+        let text = serde_json::to_vec(record)
+            .map_err(|source| LifecycleError::Document { path, source })?;
+        atomic::replace(&self.dir, RECORD, &text, Mode::RUSR | Mode::WUSR, Durability::Process)?;
+        Ok(())
+    }
+
+    /// The socket by a path of any length of the directory's: names of sockets are short.
+    fn socket_path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}/{SOCKET}", self.dir.as_fd().as_raw_fd()).into()
+    }
+
+    fn socket_error(&self) -> impl FnOnce(std::io::Error) -> LifecycleError {
+        let path = self.dir.path().join(SOCKET);
+        |source| LifecycleError::Socket { path, source }
+    }
+
+    /// Makes the socket that the first process waits on.
+    pub(super) fn listen(&self) -> Result<Arc<OwnedFd>, LifecycleError> {
+        let listener = UnixListener::bind(self.socket_path()).map_err(self.socket_error())?;
+        Ok(Arc::new(listener.into()))
+    }
+
+    /// Connects to the socket, which starts the first process.
+    pub(super) fn connect(&self) -> Result<UnixStream, LifecycleError> {
+        UnixStream::connect(self.socket_path()).map_err(self.socket_error())
+    }
+
+    /// Notes that the container has been started.
+    pub(super) fn set_started(&self) -> Result<(), LifecycleError> {
+        Ok(self.dir.unlink(SOCKET)?)
+    }
+
+    /// Whether the container still waits for its start.
+    pub(super) fn waits(&self) -> Result<bool, LifecycleError> {
+        Ok(self.dir.exists(SOCKET)?)
+    }
+
+    pub(super) fn remove(self) -> Result<(), LifecycleError> {
+        Ok(self.root.remove_all(self.id.as_str())?)
+    }
+}
+
+impl CgroupRecord {
+    pub(super) fn of(group: &Cgroup) -> Self {
+        let (version, base) = match group.hierarchy() {
+            Hierarchy::V1(base) => (1, base),
+            Hierarchy::V2(base) => (2, base),
+        };
+        Self { version, base: base.clone(), name: group.name().into() }
+    }
+
+    pub(super) fn open(&self) -> Result<Cgroup, LifecycleError> {
+        let base = self.base.clone();
+        let hierarchy = if self.version == 1 { Hierarchy::V1(base) } else { Hierarchy::V2(base) };
+        Ok(Cgroup::existing(hierarchy, &self.name)?)
+    }
+}

@@ -1,0 +1,150 @@
+//! Why a container could not be made, started, signalled or deleted.
+
+use std::io;
+use std::path::PathBuf;
+
+use creel_base::hint::Hint;
+use creel_base::path::PathError;
+use creel_spawn::SpawnError;
+use creel_spawn::cgroup::CgroupError;
+
+use super::state::Status;
+use crate::cgroup::ResourcesError;
+use crate::container::ContainerError;
+use crate::lower::LowerError;
+
+/// Why something could not be done with a container. The words "does not exist", "not running" and
+/// "already exists" are what callers of runtimes look for.
+#[derive(Debug, thiserror::Error)]
+pub enum LifecycleError {
+    /// A name that no container can have.
+    #[error("invalid container id `{id}`")]
+    Id {
+        /// The name.
+        id: String,
+    },
+    /// There is no such container.
+    #[error("container `{id}` does not exist")]
+    NoContainer {
+        /// Its name.
+        id: String,
+    },
+    /// The name is taken.
+    #[error("container with id `{id}` already exists")]
+    Exists {
+        /// The name.
+        id: String,
+    },
+    /// The state forbids it.
+    #[error("cannot {action} container `{id}`: container not running (it is {status})")]
+    NotRunning {
+        /// What was to be done.
+        action: &'static str,
+        /// Its name.
+        id: String,
+        /// Its state.
+        status: Status,
+    },
+    /// The container is not one that waits for its start.
+    #[error("cannot start container `{id}`, which is {status}")]
+    NotCreated {
+        /// Its name.
+        id: String,
+        /// Its state.
+        status: Status,
+    },
+    /// Only a stopped container is deleted.
+    #[error("cannot delete container `{id}` that is not stopped: it is {status}")]
+    NotStopped {
+        /// Its name.
+        id: String,
+        /// Its state.
+        status: Status,
+    },
+    /// Its processes do not end.
+    #[error("container `{id}` does not end although it was killed")]
+    Lingers {
+        /// Its name.
+        id: String,
+    },
+    /// A document cannot be understood.
+    #[error("`{path}` is not as it should be")]
+    Document {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// A property that is not acted on.
+    #[error("`{field}` is not supported yet")]
+    NotYet {
+        /// The property.
+        field: String,
+    },
+    /// `process.terminal` and the console socket go together.
+    #[error("{0}")]
+    Terminal(&'static str),
+    /// The terminal cannot be handed over.
+    #[error("cannot send the terminal to `{path}`")]
+    Console {
+        /// The socket.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The socket that a process waits on cannot be made or reached.
+    #[error("cannot use the socket `{path}`")]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A file or directory cannot be used.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The specification is wrong.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// The control group cannot be made.
+    #[error(transparent)]
+    Resources(#[from] ResourcesError),
+    /// The control group refuses.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    /// The process cannot be made ready or started.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// The process cannot be looked at or signalled.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+}
+
+impl LifecycleError {
+    /// Whether the container is not running: it may have ended just now.
+    #[must_use]
+    pub fn is_not_running(&self) -> bool {
+        matches!(self, Self::NotRunning { .. } | Self::Container(ContainerError::NotRunning))
+    }
+}
+
+impl Hint for LifecycleError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Id { .. } => {
+                Some("use letters, digits, `_`, `+`, `-` and `.`, with no dot in front".into())
+            }
+            Self::Exists { id } => Some(format!("choose another, or run `creel oci delete {id}`")),
+            Self::NotStopped { id, .. } => {
+                Some(format!("run `creel oci kill {id} KILL`, or `creel oci delete --force {id}`"))
+            }
+            Self::Path(error) => error.hint(),
+            Self::Lower(error) => error.hint(),
+            Self::Resources(error) => error.hint(),
+            Self::Cgroup(error) => error.hint(),
+            Self::Spawn(error) => error.hint(),
+            Self::Container(error) => error.hint(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Further processes in a container.
+
+use creel_spawn::Stdio;
+
+use super::Runtime;
+use super::console;
+use super::create::{Console, check_console};
+use super::directory::Directory;
+use super::error::LifecycleError;
+use super::id::ContainerId;
+use super::start::open;
+use super::state::Status;
+use crate::container::{self, Running};
+use crate::seccomp::Filter;
+use crate::spec::Process;
+
+/// What a further process needs besides its specification.
+#[derive(Clone, Debug, Default)]
+pub struct Exec {
+    /// Where its terminal goes.
+    pub console: Console,
+    /// Its standard descriptors and those that follow them, unless it has a terminal.
+    pub stdio: Stdio,
+}
+
+impl Runtime {
+    /// The specification of a container's first process, for others like it.
+    ///
+    /// # Errors
+    /// [`LifecycleError::NoContainer`].
+    pub fn process(&self, id: &ContainerId) -> Result<Process, LifecycleError> {
+        let record = Directory::open(&self.root, id)?.record()?;
+        Ok(record.spec.process.unwrap_or_default())
+    }
+
+    /// Starts a further process in a container, and returns once it executes its program.
+    ///
+    /// # Errors
+    /// [`LifecycleError::NotRunning`] if it is stopped; or names the property that is wrong or the
+    /// step that failed, and no process remains then.
+    pub fn exec(
+        &self,
+        id: &ContainerId,
+        process: &Process,
+        exec: &Exec,
+    ) -> Result<Running, LifecycleError> {
+        check_console(Some(process), &exec.console)?;
+        let directory = Directory::open(&self.root, id)?;
+        let record = directory.record()?;
+        let status = Status::of(&directory, &record)?;
+        if status == Status::Stopped {
+            return Err(LifecycleError::NotRunning {
+                action: "exec in",
+                id: id.to_string(),
+                status,
+            });
+        }
+        let joining = container::Exec {
+            stdio: exec.stdio.clone(),
+            specified: record.spec.linux.as_ref().and_then(|linux| linux.seccomp.clone()),
+            seccomp: Filter::Specified,
+            supervisor: None,
+        };
+        let mut running = open(&record)?.exec(process, &joining)?;
+        if let Err(error) = console::hand_over(&exec.console, &mut running) {
+            let _ = running.signal(9);
+            let _ = running.wait();
+            return Err(error);
+        }
+        Ok(running)
+    }
+}

@@ -1,0 +1,75 @@
+//! Containers by the specification's life cycle: made from a bundle, started, signalled, deleted.
+//!
+//! A container is a directory below the root of a [`Runtime`], named by its id, with what is known
+//! about it ([`Record`]) and, until it is started, the socket that its first process waits on. There
+//! is no other state: what runs is looked up in the kernel each time.
+//!
+//! Source: opencontainers/runtime-spec 1.3.0, `runtime.md`.
+
+mod bundle;
+mod console;
+mod create;
+mod delete;
+mod directory;
+mod error;
+mod exec;
+mod id;
+mod record;
+mod start;
+mod state;
+mod unsupported;
+
+use std::path::Path;
+
+use creel_base::path::Dir;
+use rustix::fs::Mode;
+
+pub use create::{Console, Create};
+pub use delete::Deletion;
+pub use error::LifecycleError;
+pub use exec::Exec;
+pub use id::ContainerId;
+pub use record::Record;
+pub use state::{State, Status};
+
+use directory::Directory;
+
+/// Where containers are kept.
+#[derive(Debug)]
+pub struct Runtime {
+    root: Dir,
+}
+
+impl Runtime {
+    /// Opens a root directory, and makes it where it is missing.
+    ///
+    /// # Errors
+    /// [`LifecycleError::Path`].
+    pub fn open(root: &Path) -> Result<Self, LifecycleError> {
+        Ok(Self { root: Dir::open_or_create(root, Mode::RWXU)? })
+    }
+
+    /// What is known about a container, as the specification's `state` has it.
+    ///
+    /// # Errors
+    /// [`LifecycleError::NoContainer`], or what makes its record unreadable.
+    pub fn state(&self, id: &ContainerId) -> Result<State, LifecycleError> {
+        State::of(&Directory::open(&self.root, id)?)
+    }
+
+    /// All containers whose records can be read, by id.
+    ///
+    /// # Errors
+    /// [`LifecycleError::Path`].
+    pub fn list(&self) -> Result<Vec<State>, LifecycleError> {
+        let mut found = Vec::new();
+        for entry in self.root.entries()? {
+            // One that is being made or deleted meanwhile is none.
+            let id =
+                entry.ok().and_then(|entry| ContainerId::parse(&entry.name.to_string_lossy()).ok());
+            found.extend(id.and_then(|id| self.state(&id).ok()));
+        }
+        found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        Ok(found)
+    }
+}

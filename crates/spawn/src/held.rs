@@ -1,0 +1,49 @@
+//! Processes that are made ready and wait for their start.
+
+use std::os::fd::AsFd;
+
+use creel_sys::program::{Failure, released};
+
+use crate::error::SpawnError;
+use crate::lower::Steps;
+use crate::plan::Process;
+
+/// What a held process does once it is let go: what another process needs to tell why it failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// The steps; the last one executes the program.
+    pub steps: Vec<String>,
+    /// How many come before them.
+    pub done: usize,
+    /// The program's name.
+    pub program: String,
+}
+
+impl Rest {
+    pub(crate) fn of(steps: &Steps, process: &Process) -> Self {
+        let done = steps.held_at.map_or(steps.names.len(), |at| at + 1);
+        let program = process.argv.first().cloned().unwrap_or_default();
+        Self { steps: steps.names.get(done..).unwrap_or_default().to_vec(), done, program }
+    }
+
+    /// Waits, on a connection to the socket of its plan, until the process executes its program.
+    ///
+    /// # Errors
+    /// Names the step that failed; the process has ended then.
+    pub fn release(&self, connection: impl AsFd) -> Result<(), SpawnError> {
+        let (index, source) = match released(connection) {
+            Ok(()) => return Ok(()),
+            Err(Failure::Parent(source) | Failure::Listener(source)) => {
+                return Err(SpawnError::Start(source));
+            }
+            Err(Failure::Child(index, source)) => (index.checked_sub(self.done), source),
+        };
+        let step = index.and_then(|index| self.steps.get(index));
+        match step {
+            Some(step) if Some(step) != self.steps.last() => {
+                Err(SpawnError::Step { step: step.clone(), source })
+            }
+            _ => Err(SpawnError::Execute { program: self.program.clone(), source }),
+        }
+    }
+}

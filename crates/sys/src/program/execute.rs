@@ -1,0 +1,69 @@
+//! The end of a program: finding it, waiting for who starts it, executing it.
+
+use std::ffi::CString;
+
+use libc::{c_int, syscall};
+
+use super::Slot;
+use super::call::{State, close, errno, fail, fd, high, ok};
+use super::op::Strings;
+
+/// Tries the paths in turn as `execvp` does: one that is missing or not to be executed is passed over.
+fn each(paths: &[CString], mut attempt: impl FnMut(&CString) -> Option<()>) -> Option<()> {
+    let mut failed = libc::ENOENT;
+    for path in paths {
+        if attempt(path).is_some() {
+            return Some(());
+        }
+        match errno() {
+            libc::ENOENT | libc::ENOTDIR => {}
+            libc::EACCES => failed = libc::EACCES,
+            other => return fail(other),
+        }
+    }
+    fail(failed)
+}
+
+pub(super) fn execute(paths: &[CString], argv: &Strings, env: &Strings) -> Option<()> {
+    each(paths, |path| {
+        // SAFETY: the path is null-terminated and both arrays end with a null pointer.
+        ok(unsafe { syscall(libc::SYS_execve, path.as_ptr(), argv.as_ptr(), env.as_ptr()) })
+    })
+}
+
+pub(super) fn find(paths: &[CString]) -> Option<()> {
+    each(paths, |path| {
+        // SAFETY: stat is plain data, the path is null-terminated, and both outlive the calls.
+        let stat = unsafe {
+            let mut stat: libc::stat = std::mem::zeroed();
+            ok(libc::stat(path.as_ptr(), &raw mut stat).into())?;
+            let flags = libc::AT_EACCESS;
+            ok(libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::X_OK, flags).into())?;
+            stat
+        };
+        if stat.st_mode & libc::S_IFMT == libc::S_IFREG { Some(()) } else { fail(libc::EACCES) }
+    })
+}
+
+pub(super) fn hold(state: &mut State, listener: Slot) -> Option<()> {
+    let socket = state.get(listener)?;
+    let message = [super::listen::HELD, 0];
+    // SAFETY: the buffer lives across the write.
+    ok(unsafe { libc::write(state.report, message.as_ptr().cast(), 8) } as _)?;
+    let connection = loop {
+        // SAFETY: takes integers and null pointers, which ask for no address.
+        let accepted =
+            unsafe { syscall(libc::SYS_accept4, socket, 0usize, 0usize, libc::SOCK_CLOEXEC) };
+        // Whoever connected may have gone again.
+        let again: [c_int; 2] = [libc::EINTR, libc::ECONNABORTED];
+        match fd(accepted) {
+            None if again.contains(&errno()) => {}
+            accepted => break accepted?,
+        }
+    };
+    let report = high(connection)?;
+    close(connection);
+    close(std::mem::replace(&mut state.report, report));
+    state.forget(listener);
+    Some(())
+}
