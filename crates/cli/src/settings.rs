@@ -98,17 +98,17 @@ impl Globals {
         }
     }
 
+    /// Where `creel oci` keeps its containers' states.
+    pub(crate) fn runtime_root(&self) -> PathBuf {
+        self.run_dir.clone().unwrap_or_else(|| Environment::of_process().run()).join("oci")
+    }
+
     /// Directories that must not be replaced, each with what it is: the user's and the process's.
     pub(crate) fn directories_in_use(&self) -> Vec<(&'static str, PathBuf)> {
         let home = Environment::of_process().home().map(|home| ("the home directory", home));
         let working = std::env::current_dir().ok().map(|path| ("the working directory", path));
         home.into_iter().chain(working).collect()
     }
-}
-
-/// Where `creel oci` keeps its containers' states.
-pub(crate) fn runtime_root() -> PathBuf {
-    Environment::of_process().run().join("oci")
 }
 
 /// Says what a user without subordinate ids has to do without, once between two starts of the

@@ -186,6 +186,15 @@ fn privileged_a_filter_that_forbids_waiting_does_not_keep_it_from_starting() {
 }
 
 #[test]
+fn privileged_the_states_of_another_user_are_not_used() {
+    let bundle = Bundle::new("true");
+    fs::create_dir(bundle.path("states")).unwrap();
+    std::os::unix::fs::chown(bundle.path("states"), Some(65534), None).unwrap();
+    bundle.fails(1, &["create", &bundle.id()], "belongs to another user");
+    bundle.fails(1, &["list"], "--root");
+}
+
+#[test]
 fn privileged_what_is_not_acted_on_is_refused() {
     let bundle = Bundle::new("true");
     bundle.change(|spec| spec["hooks"] = json!({"poststop": [{"path": "/bin/true"}]}));

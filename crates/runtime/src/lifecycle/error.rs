@@ -81,6 +81,12 @@ pub enum LifecycleError {
         /// The property.
         field: String,
     },
+    /// The root directory belongs to another user.
+    #[error("`{}` belongs to another user", .path.display())]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+    },
     /// `process.terminal` and the console socket go together.
     #[error("{0}")]
     Terminal(&'static str),
@@ -138,6 +144,7 @@ impl Hint for LifecycleError {
             Self::NotStopped { id, .. } => {
                 Some(format!("run `creel oci kill {id} KILL`, or `creel oci delete --force {id}`"))
             }
+            Self::Foreign { .. } => Some("name a directory of your own by `--root`".into()),
             Self::Path(error) => error.hint(),
             Self::Lower(error) => error.hint(),
             Self::Resources(error) => error.hint(),

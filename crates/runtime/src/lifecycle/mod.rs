@@ -44,9 +44,14 @@ impl Runtime {
     /// Opens a root directory, and makes it where it is missing.
     ///
     /// # Errors
-    /// [`LifecycleError::Path`].
+    /// [`LifecycleError::Path`]; [`LifecycleError::Foreign`] if it is somebody else's, who could have
+    /// processes killed that are none of his.
     pub fn open(root: &Path) -> Result<Self, LifecycleError> {
-        Ok(Self { root: Dir::open_or_create(root, Mode::RWXU)? })
+        let dir = Dir::open_or_create(root, Mode::RWXU)?;
+        if dir.stat_self()?.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(LifecycleError::Foreign { path: root.into() });
+        }
+        Ok(Self { root: dir })
     }
 
     /// What is known about a container, as the specification's `state` has it.

@@ -18,7 +18,7 @@ use creel_runtime::lifecycle::{ContainerId, Runtime};
 
 use crate::failure::Failure;
 use crate::output;
-use crate::settings;
+use crate::settings::Globals;
 use journal::{Journal, LogFormat};
 
 /// What this program itself failing ends with, as in runc.
@@ -31,8 +31,7 @@ pub(crate) const FAILED: u8 = 1;
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
-    /// Directory of the containers' states [default: /run/creel/oci as root,
-    /// `$XDG_RUNTIME_DIR`/creel/oci as a user]
+    /// Directory of the containers' states [default: `oci` in the directory of mounts and sockets]
     #[arg(long, value_name = "PATH")]
     root: Option<PathBuf>,
     /// Write what fails to a file too, at its end
@@ -64,9 +63,9 @@ enum Command {
     State(state::Args),
 }
 
-pub(crate) fn run(args: &Args) -> ExitCode {
+pub(crate) fn run(args: &Args, globals: &Globals) -> ExitCode {
     let done = match &args.command {
-        Some(command) if !args.version => command.run(args),
+        Some(command) if !args.version => command.run(args, globals),
         _ => output::text(&version()).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|failure| {
@@ -92,8 +91,8 @@ fn version() -> String {
 }
 
 impl Command {
-    fn run(&self, globals: &Args) -> Result<ExitCode, Failure> {
-        let runtime = || globals.runtime();
+    fn run(&self, oci: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
+        let runtime = || oci.runtime(globals);
         match self {
             Self::Create(args) => create::run(args, &runtime()?),
             Self::Delete(args) => delete::run(args, &runtime()?),
@@ -109,8 +108,8 @@ impl Command {
 }
 
 impl Args {
-    fn runtime(&self) -> Result<Runtime, Failure> {
-        let root = self.root.clone().unwrap_or_else(settings::runtime_root);
+    fn runtime(&self, globals: &Globals) -> Result<Runtime, Failure> {
+        let root = self.root.clone().unwrap_or_else(|| globals.runtime_root());
         Ok(Runtime::open(&root)?)
     }
 }
