@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use creel_codec::bpf::arch::{Arch, X32_BIT};
+use creel_codec::bpf::call::Call;
 use creel_codec::bpf::compile::compile;
 use creel_codec::bpf::plain::decide;
 use creel_codec::bpf::policy::{Action, Cmp, Newest, Op, Policy, Rule};
@@ -36,20 +37,20 @@ impl Random {
         Cmp { arg: self.below(6) as u8, op: self.one(&ops), value: self.value() }
     }
 
-    fn names(&mut self, most: u64, names: &[&str]) -> Vec<String> {
-        (0..self.below(most)).map(|_| self.one(names).to_owned()).collect()
+    fn calls(&mut self, most: u64, calls: &[Call]) -> Vec<Call> {
+        (0..self.below(most)).map(|_| self.one(calls)).collect()
     }
 
-    fn rule(&mut self, names: &[&str]) -> Rule {
+    fn rule(&mut self, calls: &[Call]) -> Rule {
         let all = |random: &mut Self| (0..random.below(4)).map(|_| random.cmp()).collect();
         let any_of = (0..self.below(3)).map(|_| all(self)).collect();
-        Rule { names: self.names(6, names), action: self.action(), any_of }
+        Rule { calls: self.calls(6, calls), action: self.action(), any_of }
     }
 
-    fn policy(&mut self, names: &[&str]) -> Policy {
+    fn policy(&mut self, calls: &[Call]) -> Policy {
         let newest = match self.below(3) {
             0 => Newest::InTables,
-            _ => Newest::Of(self.names(20, names)),
+            _ => Newest::Of(self.calls(20, calls)),
         };
         Policy {
             default: self.action(),
@@ -57,17 +58,17 @@ impl Random {
             newest,
             bad_arch: self.action(),
             arches: Arch::ALL.into_iter().filter(|_| self.below(2) == 0).collect(),
-            rules: (0..self.below(24)).map(|_| self.rule(names)).collect(),
+            rules: (0..self.below(24)).map(|_| self.rule(calls)).collect(),
         }
     }
 
     /// Near what a policy is about, so that its rules matter.
     fn call(&mut self, policy: &Policy) -> Data {
         let arch = self.one(&Arch::ALL);
-        let names: Vec<_> = policy.rules.iter().flat_map(|rule| &rule.names).collect();
+        let calls: Vec<_> = policy.rules.iter().flat_map(|rule| &rule.calls).collect();
         let named = |random: &mut Self| {
-            let name = names.get(random.below(names.len().max(1) as u64) as usize)?;
-            arch.table().get(name.as_str()).copied()
+            let call = calls.get(random.below(calls.len().max(1) as u64) as usize)?;
+            call.number(arch)
         };
         let bit = if self.below(3) == 0 { X32_BIT } else { 0 };
         let nr = match self.below(20) {
@@ -79,22 +80,18 @@ impl Random {
     }
 }
 
-/// Some calls of every interface, and those that are made through one number.
-fn names() -> Vec<&'static str> {
-    let mut names: Vec<_> =
-        Arch::ALL.iter().flat_map(|arch| arch.table().keys()).copied().collect();
-    names.sort_unstable();
-    names.dedup();
+/// All calls, and often those that are made through one number.
+fn candidates() -> Vec<Call> {
     let often = ["socketcall", "ipc", "socket", "connect", "shmget", "semop", "read", "clone"];
-    names.extend(often.iter().cycle().take(80));
-    names
+    let often = often.iter().cycle().take(80).map(|name| Call::find(name).unwrap());
+    Call::all().chain(often).collect()
 }
 
 fn agree(seed: u64, policies: usize, calls: usize) {
     let mut random = Random(seed);
-    let names = names();
+    let candidates = candidates();
     for _ in 0..policies {
-        let policy = random.policy(&names);
+        let policy = random.policy(&candidates);
         let program = compile(&policy).unwrap();
         assert!(check(&program));
         for _ in 0..calls {
@@ -129,12 +126,12 @@ fn rule(name: &str, action: Action, conditions: &[(u8, Op, u64)]) -> Rule {
         .map(|(arg, op, value)| Cmp { arg: *arg, op: *op, value: *value })
         .collect();
     let any_of = if all.is_empty() { Vec::new() } else { vec![all] };
-    Rule { names: vec![name.to_owned()], action, any_of }
+    Rule { calls: vec![Call::find(name).unwrap()], action, any_of }
 }
 
 /// What a policy says of a call, both ways.
 fn says(policy: &Policy, arch: Arch, name: &str, args: [u64; 6]) -> Action {
-    let data = Data { nr: arch.table()[name], arch: arch.audit(), ip: 0, args };
+    let data = Data { nr: arch.number(name).unwrap(), arch: arch.audit(), ip: 0, args };
     let decided = decide(policy, &data);
     assert_eq!(run(&compile(policy).unwrap(), &data), Some(decided.value()));
     decided
@@ -197,7 +194,7 @@ fn calls_through_one_number_are_not_forgotten() {
 fn what_is_newer_than_the_policy_is_unknown() {
     let arches = [Arch::X86_64, Arch::I386, Arch::X32];
     let mut policy = policy(&arches, DENY, vec![rule("openat2", Action::Allow, &[])]);
-    policy.newest = Newest::Of(vec!["openat2".into(), "no_such_call".into()]);
+    policy.newest = Newest::Of(vec![Call::find("openat2").unwrap()]);
     for arch in arches {
         let of = |name| says(&policy, arch, name, [0; 6]);
         assert_eq!(of("openat2"), Action::Allow, "{arch:?}");

@@ -36,20 +36,20 @@ fn privileged_the_kernel_takes_the_default_filter_and_decides_by_it() {
             write!(hex, "{byte:02x}").unwrap();
         }
     }
-    let table = Arch::X86_64.table();
+    let number = |name| Arch::X86_64.number(name).unwrap();
     let (eperm, enosys) = (1, 38);
     let calls: [(u32, u64, i32); 12] = [
-        (table["getppid"], 0, 0),
-        (table["socket"], 2, 94), // ESOCKTNOSUPPORT: the kernel's own answer to type 0.
-        (table["socket"], 40, eperm),
-        (table["socket"], 1 << 32 | 40, eperm),
-        (table["personality"], 0xffff_ffff, 0),
-        (table["personality"], 0x4_0000, eperm),
-        (table["unshare"], 0, eperm),
-        (table["clone"], 0x1000_0000, eperm),
-        (table["clone3"], 0, enosys),
-        (table["keyctl"], 0, eperm),
-        (table["io_uring_setup"], 1, eperm),
+        (number("getppid"), 0, 0),
+        (number("socket"), 2, 94), // ESOCKTNOSUPPORT: the kernel's own answer to type 0.
+        (number("socket"), 40, eperm),
+        (number("socket"), 1 << 32 | 40, eperm),
+        (number("personality"), 0xffff_ffff, 0),
+        (number("personality"), 0x4_0000, eperm),
+        (number("unshare"), 0, eperm),
+        (number("clone"), 0x1000_0000, eperm),
+        (number("clone3"), 0, enosys),
+        (number("keyctl"), 0, eperm),
+        (number("io_uring_setup"), 1, eperm),
         (900, 0, enosys),
     ];
     let words = calls.map(|(number, argument, _)| format!("{number},{argument}"));

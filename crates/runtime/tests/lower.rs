@@ -1,6 +1,7 @@
 //! Specifications and what becomes of them, without a kernel.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use creel_base::hint::Hint as _;
 use creel_runtime::defaults;
 use creel_runtime::lower::{LowerError, Options, lower};
 use creel_runtime::seccomp::Filter;
@@ -157,4 +158,90 @@ fn devices_and_kernel_parameters_are_lowered() {
     let names: Vec<_> = plan.devices.iter().map(|device| device.name.as_str()).collect();
     assert_eq!(names, ["zero", "full", "random", "urandom", "tty", "net/tun", "null"]);
     assert_eq!(plan.devices.last().unwrap().mode, 0o600);
+}
+
+/// The error of a `linux.seccomp`, and its hint.
+fn refused(seccomp: &str) -> (String, String) {
+    let error = changed(&format!(r#"{{"linux": {{"seccomp": {seccomp}}}}}"#)).unwrap_err();
+    let source = std::error::Error::source(&error).map_or(String::new(), |e| format!(": {e}"));
+    (format!("{error}{source}"), error.hint().unwrap_or_default())
+}
+
+#[test]
+fn wrong_filters_are_named_with_a_hint() {
+    let rule = |rule: &str| {
+        format!(r#"{{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{RULE}, {{{rule}}}]}}"#)
+    };
+    let all = |rest: &str| format!(r#"{{"defaultAction": "SCMP_ACT_ALLOW", {rest}}}"#);
+    for (seccomp, words, hint) in [
+        ("{}".into(), "`linux.seccomp.defaultAction` is ``", "`SCMP_ACT_KILL_PROCESS`"),
+        (all(r#""defaultErrnoRet": 1"#), "defaultErrnoRet` is `1`, and `SCMP_ACT_ALLOW`", "drop"),
+        (all(r#""flags": ["A"]"#), "flags[0]` is `A`", "`SECCOMP_FILTER_FLAG_LOG`"),
+        (all(r#""architectures": ["amd"]"#), "architectures[0]` is `amd`", "`SCMP_ARCH_X86_64`"),
+        (
+            all(r#""listenerMetadata": "m""#),
+            "listenerMetadata` is set",
+            "linux.seccomp.listenerPath",
+        ),
+        (rule(r#""names": ["a"], "action": "X""#), "syscalls[1].action` is `X`", "`SCMP_ACT_LOG`"),
+        (rule(r#""action": "SCMP_ACT_LOG""#), "syscalls[1].names` names no system call", "drop"),
+        (rule(r#""names": [""], "action": "SCMP_ACT_LOG""#), "syscalls[1].names` names no", "drop"),
+        (
+            rule(r#""names": ["a"], "action": "SCMP_ACT_ERRNO", "errnoRet": 4096"#),
+            "syscalls[1].errnoRet` is `4096`, which is above `4095`",
+            "from 0 to 4095",
+        ),
+        (
+            rule(
+                r#""names": ["a"], "action": "SCMP_ACT_LOG", "args": [{"index": 6, "value": 0, "op": "SCMP_CMP_EQ"}]"#,
+            ),
+            "syscalls[1].args[0].index` is `6`",
+            "from 0 to 5",
+        ),
+        (
+            rule(
+                r#""names": ["a"], "action": "SCMP_ACT_LOG", "args": [{"index": 5, "value": 0, "op": "=="}]"#,
+            ),
+            "syscalls[1].args[0].op` is `==`",
+            "`SCMP_CMP_MASKED_EQ`",
+        ),
+        (
+            rule(
+                r#""names": ["read"], "action": "SCMP_ACT_LOG", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]"#,
+            ),
+            "`linux.seccomp.syscalls[1]` contradicts `linux.seccomp.syscalls[0]` about `read`",
+            "drop `read` from `linux.seccomp.syscalls[1]`",
+        ),
+        (
+            all(
+                r#""listenerPath": "s", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_NOTIFY"}]"#,
+            ),
+            "listenerPath` is `s`, which is not an absolute path",
+            "from `/` on",
+        ),
+        (
+            too_long(),
+            "`linux.seccomp` cannot be compiled: the filter needs at least",
+            "fewer conditions",
+        ),
+    ] {
+        let (error, said) = refused(&seccomp);
+        assert!(error.contains(words), "{error}: {words}");
+        assert!(said.contains(hint), "{error}: {said}");
+    }
+}
+
+const RULE: &str = r#"{"names": ["read"], "action": "SCMP_ACT_TRAP",
+    "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]}"#;
+
+/// More conditions than the kernel takes instructions.
+fn too_long() -> String {
+    let rule = |rule: usize| {
+        let argument = |value| format!(r#"{{"index": 0, "value": {value}, "op": "SCMP_CMP_GT"}}"#);
+        let arguments: Vec<_> = (0..200).map(|value| argument(200 * rule + value)).collect();
+        let arguments = arguments.join(",");
+        format!(r#"{{"names": ["read"], "action": "SCMP_ACT_LOG", "args": [{arguments}]}}"#)
+    };
+    let rules: Vec<_> = (0..20).map(rule).collect();
+    format!(r#"{{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{}]}}"#, rules.join(","))
 }

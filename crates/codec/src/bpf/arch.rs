@@ -1,11 +1,6 @@
-//! System call tables.
-//!
-//! Source: the kernel's `scripts/syscall.tbl`, `arch/arm/tools/syscall.tbl` and
-//! `arch/x86/entry/syscalls/syscall_{32,64}.tbl`, up to number 466 (Linux 6.13). What is newer gets
-//! a policy's `unknown` action, so a call is added here only along with a decision on it.
+//! System call interfaces.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use super::call::Call;
 
 /// The bit that marks a system call of the x32 interface (`__X32_SYSCALL_BIT`).
 pub const X32_BIT: u32 = 0x4000_0000;
@@ -13,17 +8,7 @@ pub const X32_BIT: u32 = 0x4000_0000;
 /// Above the numbers that all interfaces use for new calls; what lies above is an interface's own.
 pub const COMMON: u32 = 512;
 
-/// Numbers by name.
-pub type Table = HashMap<&'static str, u32>;
-
-macro_rules! read_once {
-    ($arch:ident) => {{
-        static TABLE: LazyLock<Table> = LazyLock::new(|| Arch::$arch.read());
-        &TABLE
-    }};
-}
-
-/// A system call interface.
+/// A system call interface. `build.rs` has the tables in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Arch {
@@ -94,43 +79,20 @@ impl Arch {
         }
     }
 
-    /// Numbers by name. Read at first use, as every start of a container needs some of the tables.
+    /// The bit that all numbers of the interface have.
     #[must_use]
-    pub fn table(self) -> &'static Table {
-        match self {
-            Self::X86_64 => read_once!(X86_64),
-            Self::X32 => read_once!(X32),
-            Self::I386 => read_once!(I386),
-            Self::Aarch64 => read_once!(Aarch64),
-            Self::Arm => read_once!(Arm),
-            Self::Riscv64 => read_once!(Riscv64),
-        }
+    pub const fn bit(self) -> u32 {
+        if matches!(self, Self::X32) { X32_BIT } else { 0 }
     }
 
-    fn read(self) -> Table {
-        let bit = if self == Self::X32 { X32_BIT } else { 0 };
-        let mut table = Table::with_capacity(512);
-        let lines = self.text().lines().filter_map(|line| line.split_once(' '));
-        table.extend(
-            lines.filter_map(|(name, number)| Some((name, number.parse::<u32>().ok()? | bit))),
-        );
-        table
+    /// The number of a call on this interface.
+    #[must_use]
+    pub fn number(self, name: &str) -> Option<u32> {
+        Call::find(name)?.number(self)
     }
 
-    const fn text(self) -> &'static str {
-        match self {
-            Self::X86_64 => include_str!("tables/x86_64.txt"),
-            Self::X32 => include_str!("tables/x32.txt"),
-            Self::I386 => include_str!("tables/i386.txt"),
-            Self::Aarch64 => include_str!("tables/aarch64.txt"),
-            Self::Arm => include_str!("tables/arm.txt"),
-            Self::Riscv64 => include_str!("tables/riscv64.txt"),
-        }
+    /// The numbers of all calls, in no order.
+    pub fn numbers(self) -> impl Iterator<Item = u32> {
+        Call::all().filter_map(move |call| call.number(self))
     }
-}
-
-/// Whether some architecture has a system call of this name.
-#[must_use]
-pub fn is_known(name: &str) -> bool {
-    Arch::ALL.into_iter().any(|arch| arch.table().contains_key(name))
 }

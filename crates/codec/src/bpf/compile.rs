@@ -3,8 +3,9 @@
 
 use super::arch::Arch;
 use super::emit::Reversed;
+use super::interface::Interface;
 use super::policy::Policy;
-use super::segments::{Interface, segments};
+use super::segments::segments;
 use super::{Insn, JEQ, MAX_INSNS};
 use creel_base::hint::Hint;
 

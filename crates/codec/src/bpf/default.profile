@@ -15,7 +15,7 @@ group signals and processes: acts on processes the pid namespace shows
 allow execve execveat exit exit_group fork getcpu getpgid getpgrp getpid getppid get_robust_list
 allow getsid get_thread_area gettid kill landlock_add_rule landlock_create_ruleset
 allow landlock_restrict_self pause pidfd_open pidfd_send_signal prctl process_mrelease
-allow restart_syscall rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo
+allow restart_syscall rseq rseq_slice_yield rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo
 allow rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64 rt_tgsigqueueinfo
 allow sched_getaffinity sched_getattr sched_getparam sched_get_priority_max
 allow sched_get_priority_min sched_getscheduler sched_rr_get_interval
@@ -65,7 +65,7 @@ allow pselect6_time64 pwrite64 pwritev pwritev2 read readahead readlink readlink
 allow removexattr rename renameat renameat2 rmdir select sendfile sendfile64 setpgid setxattr
 allow splice stat stat64 statfs statfs64 statx symlink symlinkat sync sync_file_range syncfs tee
 allow truncate truncate64 unlink unlinkat utime utimensat utimensat_time64 utimes vmsplice write
-allow writev cachestat setxattrat getxattrat listxattrat removexattrat
+allow writev cachestat file_getattr file_setattr setxattrat getxattrat listxattrat removexattrat
 
 group vsock: AF_VSOCK (40) reaches the host, which no namespace bounds
 errno=1 socket : arg0 & 0xffffffff == 40
@@ -82,7 +82,7 @@ group tracing: within the pid namespace; the filter bypass was closed in Linux 4
 allow process_vm_readv process_vm_writev ptrace
 
 group probes: the kernel's own trampoline calls it where somebody traces the process
-allow arch=x86_64,x32 uretprobe
+allow arch=x86_64,x32 uprobe uretprobe
 
 group architectures: calls that only some processors need
 allow arch=arm,aarch64 arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls
@@ -93,8 +93,9 @@ allow arch=riscv64 riscv_flush_icache riscv_hwprobe
 group capabilities: refused by the kernel anyway without the capability; less kernel to reach
 allow cap=CAP_DAC_READ_SEARCH open_by_handle_at
 allow cap=CAP_SYS_ADMIN bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie
-allow cap=CAP_SYS_ADMIN mount mount_setattr move_mount open_tree perf_event_open quotactl quotactl_fd
-allow cap=CAP_SYS_ADMIN setdomainname sethostname setns syslog umount umount2 unshare statmount listmount
+allow cap=CAP_SYS_ADMIN mount mount_setattr move_mount open_tree open_tree_attr quotactl quotactl_fd
+allow cap=CAP_SYS_ADMIN perf_event_open setdomainname sethostname setns syslog umount umount2 unshare
+allow cap=CAP_SYS_ADMIN statmount listmount listns
 allow cap=CAP_SYS_BOOT reboot
 allow cap=CAP_SYS_CHROOT chroot
 allow cap=CAP_SYS_MODULE delete_module init_module finit_module

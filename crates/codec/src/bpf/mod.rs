@@ -4,11 +4,13 @@
 //! `Documentation/userspace-api/seccomp_filter.rst`.
 
 pub mod arch;
+pub mod call;
 pub mod capability;
 pub mod compile;
 pub mod device;
 mod emit;
 pub mod extended;
+mod interface;
 mod multiplexed;
 pub mod passage;
 #[doc(hidden)]

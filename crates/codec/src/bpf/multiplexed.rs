@@ -5,6 +5,7 @@
 //! them.
 
 use super::arch::Arch;
+use super::call::Call;
 use super::policy::{Action, Cmp, Op, Policy, Rule};
 
 const SOCKETCALL: &[(&str, u64)] = &[
@@ -45,11 +46,31 @@ const IPC: &[(&str, u64)] = &[
     ("shmctl", 24),
 ];
 
-/// The one number's name, the bits of its first argument that tell the call, and the calls. The
-/// upper half of that of `ipc` is a version.
-type Multiplexer = (&'static str, u64, &'static [(&'static str, u64)]);
+/// A number for many calls.
+struct Multiplexer {
+    call: Call,
+    /// The bits of its first argument that tell which one is meant.
+    bits: u64,
+    /// The calls and what they are told by.
+    calls: Vec<(Call, u64)>,
+}
 
-const MULTIPLEXERS: [Multiplexer; 2] = [("socketcall", u64::MAX, SOCKETCALL), ("ipc", 0xffff, IPC)];
+impl Multiplexer {
+    fn of(name: &str, bits: u64, calls: &[(&str, u64)]) -> Option<Self> {
+        let call = Call::find(name)?;
+        let calls = calls.iter().filter_map(|(name, told)| Some((Call::find(name)?, *told)));
+        Some(Self { call, bits, calls: calls.collect() })
+    }
+
+    /// What a rule says about its calls.
+    fn rule(&self, rule: &Rule) -> Option<Rule> {
+        let condition = |value| vec![Cmp { arg: 0, op: Op::MaskedEq(self.bits), value }];
+        let meant = self.calls.iter().filter(|(call, _)| rule.calls.contains(call));
+        let any_of: Vec<_> = meant.map(|(_, told)| condition(*told)).collect();
+        let calls = vec![self.call];
+        (!any_of.is_empty()).then_some(Rule { calls, action: rule.action, any_of })
+    }
+}
 
 /// What the rules of a policy say about the calls that are made through one number; they come after
 /// those that name that number itself.
@@ -60,22 +81,13 @@ pub(super) fn rules(policy: &Policy, arch: Arch) -> Vec<Rule> {
     if arch != Arch::I386 {
         return Vec::new();
     }
-    let made = |rule| MULTIPLEXERS.iter().filter_map(move |one| through(rule, one));
+    // The upper half of that of `ipc` is a version.
+    let multiplexers =
+        [Multiplexer::of("socketcall", u64::MAX, SOCKETCALL), Multiplexer::of("ipc", 0xffff, IPC)];
+    let made = |rule| multiplexers.iter().flatten().filter_map(move |one| one.rule(rule));
     policy.rules.iter().filter(|rule| counts(rule)).flat_map(made).collect()
 }
 
 fn counts(rule: &Rule) -> bool {
     rule.any_of.is_empty() || !matches!(rule.action, Action::Allow | Action::Log)
-}
-
-fn through(rule: &Rule, (name, bits, calls): &Multiplexer) -> Option<Rule> {
-    let is_named = |call: &str| rule.names.iter().any(|name| name == call);
-    let condition = |number: &u64| vec![Cmp { arg: 0, op: Op::MaskedEq(*bits), value: *number }];
-    let any_of: Vec<_> = calls
-        .iter()
-        .filter(|(call, _)| is_named(call))
-        .map(|(_, number)| condition(number))
-        .collect();
-    let names = vec![(*name).to_owned()];
-    (!any_of.is_empty()).then_some(Rule { names, action: rule.action, any_of })
 }

@@ -28,7 +28,7 @@ impl Passage {
     #[must_use]
     pub fn native(secret: [u64; 3]) -> Option<Self> {
         let arch = Arch::native()?;
-        let number = *arch.table().get("sendmsg")?;
+        let number = arch.number("sendmsg")?;
         Some(Self { audit: arch.audit(), number, secret })
     }
 }

@@ -24,12 +24,10 @@ pub fn decide(policy: &Policy, data: &Data) -> Action {
 }
 
 fn on(policy: &Policy, arch: Arch, data: &Data) -> Action {
-    let table = arch.table();
-    let is_named =
-        |rule: &Rule| rule.names.iter().any(|name| table.get(name.as_str()) == Some(&data.nr));
-    let bit = if arch == Arch::X32 { X32_BIT } else { 0 };
+    let is_named = |rule: &Rule| rule.calls.iter().any(|call| call.number(arch) == Some(data.nr));
+    let bit = arch.bit();
     let is_newer = policy.newest(arch).is_some_and(|newest| data.nr > newest | bit);
-    let is_own = data.nr & !bit >= COMMON && table.values().any(|number| *number == data.nr);
+    let is_own = data.nr & !bit >= COMMON && arch.numbers().any(|number| number == data.nr);
     if is_newer && !is_own {
         return policy.unknown;
     }

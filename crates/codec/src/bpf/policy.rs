@@ -1,6 +1,7 @@
 //! What a filter shall do, before it is a program.
 
 use super::arch::{Arch, COMMON, X32_BIT};
+use super::call::Call;
 
 /// What the kernel does with a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,8 +90,8 @@ impl Cmp {
 /// What to do with some system calls. The first rule that matches a call decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Names; those an interface lacks are left out there.
-    pub names: Vec<String>,
+    /// Which; those an interface lacks are left out there.
+    pub calls: Vec<Call>,
     /// What to do.
     pub action: Action,
     /// The rule matches if all conditions of one of these hold, and always if there is none.
@@ -111,8 +112,8 @@ impl Rule {
 pub enum Newest {
     /// Up to the newest one in the tables here.
     InTables,
-    /// Up to the newest of these names. Where an interface has none of them, no call is newer.
-    Of(Vec<String>),
+    /// Up to the newest of these. Where an interface has none of them, no call is newer.
+    Of(Vec<Call>),
 }
 
 /// A whole filter.
@@ -140,13 +141,11 @@ impl Policy {
     /// do not count.
     #[must_use]
     pub fn newest(&self, arch: Arch) -> Option<u32> {
-        let table = arch.table();
-        let common = |number: &u32| Some(number & !X32_BIT).filter(|number| *number < COMMON);
+        let common = |number: u32| Some(number & !X32_BIT).filter(|number| *number < COMMON);
         match &self.newest {
-            Newest::InTables => table.values().filter_map(common).max(),
-            Newest::Of(names) => {
-                let numbers = names.iter().filter_map(|name| table.get(name.as_str()));
-                numbers.filter_map(common).max()
+            Newest::InTables => arch.numbers().filter_map(common).max(),
+            Newest::Of(calls) => {
+                calls.iter().filter_map(|call| call.number(arch)).filter_map(common).max()
             }
         }
     }

@@ -2,9 +2,10 @@
 
 use super::Insn;
 use super::arch::Arch;
+use super::call::Call;
+use super::capability;
 use super::compile::{CompileError, compile as compile_policy};
 use super::policy::{Action, Cmp, Newest, Op, Policy, Rule};
-use super::{arch, capability};
 use creel_base::hint::Hint;
 
 /// The profile of containers that ask for no other.
@@ -225,17 +226,17 @@ fn entry(line: usize, action: Action, rest: &str) -> Result<Entry, ProfileError>
         Some((words, conditions)) => (words, Some(conditions)),
         None => (rest, None),
     };
-    let rule = Rule { names: Vec::new(), action, any_of: Vec::new() };
+    let rule = Rule { calls: Vec::new(), action, any_of: Vec::new() };
     let mut entry = Entry { cap: None, without_cap: None, arches: Vec::new(), rule };
     for word in words.split_whitespace() {
         match word.split_once('=') {
             Some(("cap", cap)) => entry.cap = Some(capability(line, cap)?),
             Some(("!cap", cap)) => entry.without_cap = Some(capability(line, cap)?),
             Some(("arch", list)) => entry.arches = arches(line, list)?,
-            _ => entry.rule.names.push(call(line, word)?),
+            _ => entry.rule.calls.push(call(line, word)?),
         }
     }
-    if entry.rule.names.is_empty() {
+    if entry.rule.calls.is_empty() {
         return Err(ProfileError::NoCall { line });
     }
     if let Some(list) = conditions {
@@ -249,9 +250,8 @@ fn capability(line: usize, word: &str) -> Result<String, ProfileError> {
     capability::is_known(word).then(|| word.to_owned()).ok_or_else(error)
 }
 
-fn call(line: usize, word: &str) -> Result<String, ProfileError> {
-    let error = || ProfileError::Call { line, word: word.to_owned() };
-    arch::is_known(word).then(|| word.to_owned()).ok_or_else(error)
+fn call(line: usize, word: &str) -> Result<Call, ProfileError> {
+    Call::find(word).ok_or_else(|| ProfileError::Call { line, word: word.to_owned() })
 }
 
 fn arches(line: usize, list: &str) -> Result<Vec<Arch>, ProfileError> {

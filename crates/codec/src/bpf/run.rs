@@ -56,12 +56,18 @@ pub fn check(program: &[Insn]) -> bool {
 /// What the program returns for `data`; `None` if it is not valid.
 #[must_use]
 pub fn run(program: &[Insn], data: &Data) -> Option<u32> {
+    trace(program, data).map(|(value, _)| value)
+}
+
+/// What the program returns for `data`, and after how many instructions; `None` if it is not valid.
+#[must_use]
+pub fn trace(program: &[Insn], data: &Data) -> Option<(u32, usize)> {
     let (mut at, mut acc) = (0_usize, 0_u32);
-    loop {
+    for steps in 1.. {
         let insn = program.get(at)?;
         let branch = |holds: bool| u32::from(if holds { insn.jt } else { insn.jf });
         let skip = match insn.code {
-            RET => return Some(insn.k),
+            RET => return Some((insn.k, steps)),
             LD => {
                 acc = data.word(insn.k)?;
                 0
@@ -78,4 +84,5 @@ pub fn run(program: &[Insn], data: &Data) -> Option<u32> {
         };
         at = at.checked_add(1)?.checked_add(usize::try_from(skip).ok()?)?;
     }
+    None
 }

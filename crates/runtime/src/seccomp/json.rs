@@ -5,10 +5,11 @@
 //! by itself), the first that matches decides here.
 
 use creel_codec::bpf::arch::Arch;
+use creel_codec::bpf::call::Call;
 use creel_codec::bpf::policy::{Action, Cmp, Newest, Policy, Rule};
 
 use super::error::SeccompError;
-use super::names;
+use super::names::{self, Place};
 use super::source::{self, Source};
 use crate::spec::{Argument, SyscallRule};
 
@@ -28,7 +29,7 @@ pub(super) fn rules(source: &Source<'_>) -> Result<Vec<Numbered>, SeccompError> 
     let default = default_action(source)?;
     let mut rules = Vec::new();
     for (index, rule) in &source.rules {
-        let rule = lower(&format!("linux.seccomp.syscalls[{index}]"), rule)?;
+        let rule = lower(*index, rule)?;
         let numbered = Numbered { index: *index, rule };
         rules.extend(Some(numbered).filter(|numbered| numbered.rule.action != default));
     }
@@ -52,7 +53,7 @@ pub(super) fn policy(
     Ok(Policy {
         default,
         unknown: unknown(default),
-        newest: Newest::Of(named.cloned().collect()),
+        newest: Newest::Of(named.filter_map(|name| Call::find(name)).collect()),
         bad_arch: Action::KillProcess,
         arches: arches(source, native)?,
         rules: always.into_iter().chain(depending).cloned().collect(),
@@ -60,9 +61,8 @@ pub(super) fn policy(
 }
 
 fn default_action(source: &Source<'_>) -> Result<Action, SeccompError> {
-    let (field, errno) = ("linux.seccomp.defaultAction", "linux.seccomp.defaultErrnoRet");
     let profile = source.profile;
-    names::action(field, &profile.default_action, errno, profile.default_errno_ret)
+    names::action(Place::Default, &profile.default_action, profile.default_errno_ret)
 }
 
 /// Programs probe for calls that are newer than the profile, and take only this for an answer, as
@@ -89,28 +89,28 @@ fn arches(source: &Source<'_>, native: Arch) -> Result<Vec<Arch>, SeccompError> 
     Ok(arches)
 }
 
-fn lower(field: &str, rule: &SyscallRule) -> Result<Rule, SeccompError> {
-    let errno = format!("{field}.errnoRet");
-    let action = names::action(&format!("{field}.action"), &rule.action, &errno, rule.errno_ret)?;
-    let names: Vec<String> = source::names(rule).cloned().collect();
-    if names.is_empty() || names.iter().any(String::is_empty) {
-        return Err(SeccompError::NoName { field: format!("{field}.names") });
+fn lower(index: usize, rule: &SyscallRule) -> Result<Rule, SeccompError> {
+    let action = names::action(Place::Rule(index), &rule.action, rule.errno_ret)?;
+    let mut names = source::names(rule).peekable();
+    if names.peek().is_none() || source::names(rule).any(String::is_empty) {
+        let field = format!("linux.seccomp.syscalls[{index}].names");
+        return Err(SeccompError::NoName { field });
     }
-    let arguments = rule.args.as_deref().unwrap_or_default();
-    Ok(Rule { names, action, any_of: any_of(&format!("{field}.args"), arguments)? })
+    let calls = names.filter_map(|name| Call::find(name)).collect();
+    Ok(Rule { calls, action, any_of: any_of(index, rule.args.as_deref().unwrap_or_default())? })
 }
 
 /// One condition is enough if an argument has several: that is what runc made of such before it knew
 /// better, and what profiles are written for.
-fn any_of(field: &str, arguments: &[Argument]) -> Result<Vec<Vec<Cmp>>, SeccompError> {
+fn any_of(index: usize, arguments: &[Argument]) -> Result<Vec<Vec<Cmp>>, SeccompError> {
     let (count, most) = (arguments.len(), MAX_CONDITIONS);
+    let field = |rest: &str| format!("linux.seccomp.syscalls[{index}].args{rest}");
     if count > most {
-        return Err(SeccompError::Conditions { field: field.into(), count, most });
+        return Err(SeccompError::Conditions { field: field(""), count, most });
     }
-    let conditions = arguments
-        .iter()
-        .enumerate()
-        .map(|(index, argument)| condition(&format!("{field}[{index}]"), argument));
+    let conditions = arguments.iter().enumerate().map(|(at, argument)| {
+        condition(argument, &|property| field(&format!("[{at}].{property}")))
+    });
     let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
     let mut seen = [false; 6];
     let repeats = |cmp: &Cmp| {
@@ -125,17 +125,13 @@ fn any_of(field: &str, arguments: &[Argument]) -> Result<Vec<Vec<Cmp>>, SeccompE
     })
 }
 
-fn condition(field: &str, argument: &Argument) -> Result<Cmp, SeccompError> {
-    let arg = u8::try_from(argument.index).ok().filter(|index| *index < 6);
-    let arg = arg.ok_or_else(|| SeccompError::Index {
-        field: format!("{field}.index"),
-        value: argument.index,
-    })?;
+fn condition(argument: &Argument, field: &dyn Fn(&str) -> String) -> Result<Cmp, SeccompError> {
+    let value = argument.index;
+    let arg = u8::try_from(value).ok().filter(|index| *index < 6);
+    let arg = arg.ok_or_else(|| SeccompError::Index { field: field("index"), value })?;
     let found = names::comparison(&argument.op, [argument.value, argument.value_two]);
-    let (op, value) = found.ok_or_else(|| SeccompError::Comparison {
-        field: format!("{field}.op"),
-        value: argument.op.clone(),
-    })?;
+    let wrong = || SeccompError::Comparison { field: field("op"), value: argument.op.clone() };
+    let (op, value) = found.ok_or_else(wrong)?;
     Ok(Cmp { arg, op, value })
 }
 
@@ -156,18 +152,18 @@ mod tests {
                 "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]},
                             {"architecture": "SCMP_ARCH_AARCH64", "subArchitectures": ["SCMP_ARCH_ARM"]}],
                 "syscalls": [
-                  {"names": ["a"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_CHOWN"]}},
-                  {"names": ["b"], "action": "SCMP_ACT_ALLOW", "excludes": {"caps": ["CAP_CHOWN"]}},
-                  {"names": ["c"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["arm64"]}},
-                  {"name": "d", "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["amd64"], "minKernel": "4.8"}}]}"#,
+                  {"names": ["read"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_CHOWN"]}},
+                  {"names": ["write"], "action": "SCMP_ACT_ALLOW", "excludes": {"caps": ["CAP_CHOWN"]}},
+                  {"names": ["open"], "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["arm64"]}},
+                  {"name": "close", "action": "SCMP_ACT_ALLOW", "includes": {"arches": ["amd64"], "minKernel": "4.8"}}]}"#,
         )
         .unwrap();
         assert_eq!(policy.default, Action::Errno(2));
         assert_eq!(policy.unknown, Action::Errno(ENOSYS));
         assert_eq!(policy.arches, [Arch::X86_64, Arch::I386]);
-        let names: Vec<_> = policy.rules.iter().flat_map(|rule| &rule.names).collect();
-        assert_eq!(names, ["a", "d"]);
-        assert_eq!(policy.newest, Newest::Of(vec!["a".into(), "d".into()]));
+        let calls: Vec<_> = policy.rules.iter().flat_map(|rule| rule.calls.clone()).collect();
+        assert_eq!(calls, ["read", "close"].map(|name| Call::find(name).unwrap()));
+        assert_eq!(policy.newest, Newest::Of(calls));
     }
 
     #[test]
@@ -184,9 +180,9 @@ mod tests {
     #[test]
     fn rules_without_conditions_come_first_and_those_like_the_default_not_at_all() {
         let json = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
-            {"names": ["a"], "action": "SCMP_ACT_LOG", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]},
-            {"names": ["a"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
-            {"names": ["a"], "action": "SCMP_ACT_ALLOW"}]}"#;
+            {"names": ["read"], "action": "SCMP_ACT_LOG", "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]},
+            {"names": ["read"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
+            {"names": ["read"], "action": "SCMP_ACT_ALLOW"}]}"#;
         let policy = read(json).unwrap();
         let actions: Vec<_> = policy.rules.iter().map(|rule| rule.action).collect();
         assert_eq!(actions, [Action::Allow, Action::Log]);

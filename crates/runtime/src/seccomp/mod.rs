@@ -1,6 +1,7 @@
 //! System call filters: the default, those of a specification, those of a file.
 
 mod error;
+mod fuzz;
 mod json;
 mod names;
 mod remarks;
@@ -21,6 +22,8 @@ use source::Source;
 
 pub use creel_spawn::Seccomp as Program;
 pub use error::SeccompError;
+#[doc(hidden)]
+pub use fuzz::fuzz;
 pub use remarks::Remark;
 pub use supervisor::{Supervisor, SupervisorError};
 

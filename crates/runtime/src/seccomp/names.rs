@@ -93,17 +93,38 @@ pub(super) fn interface(name: &str) -> Option<Arch> {
     found.map(|(arch, ..)| arch)
 }
 
-/// The action of a name, with the error number that stands in `errno_field`, if one does.
-pub(super) fn action(
-    field: &str,
-    name: &str,
-    errno_field: &str,
-    errno: Option<u32>,
-) -> Result<Action, SeccompError> {
+/// Where an action stands. Paths of properties are written for errors only: profiles have hundreds of
+/// rules.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// The default one.
+    Default,
+    /// That of the rule with this index.
+    Rule(usize),
+}
+
+impl Place {
+    fn action(self) -> String {
+        match self {
+            Self::Default => "linux.seccomp.defaultAction".into(),
+            Self::Rule(index) => format!("linux.seccomp.syscalls[{index}].action"),
+        }
+    }
+
+    fn errno(self) -> String {
+        match self {
+            Self::Default => "linux.seccomp.defaultErrnoRet".into(),
+            Self::Rule(index) => format!("linux.seccomp.syscalls[{index}].errnoRet"),
+        }
+    }
+}
+
+/// The action of a name, with the error number that stands beside it, if one does.
+pub(super) fn action(place: Place, name: &str, errno: Option<u32>) -> Result<Action, SeccompError> {
     let number = |most: u16| {
         let Some(value) = errno else { return Ok(EPERM) };
         let number = u16::try_from(value).ok().filter(|number| *number <= most);
-        number.ok_or_else(|| SeccompError::Errno { field: errno_field.into(), value, most })
+        number.ok_or_else(|| SeccompError::Errno { field: place.errno(), value, most })
     };
     let action = match name {
         "SCMP_ACT_ERRNO" => return number(MAX_ERRNO).map(Action::Errno),
@@ -114,11 +135,11 @@ pub(super) fn action(
         "SCMP_ACT_TRAP" => Action::Trap,
         "SCMP_ACT_KILL" | "SCMP_ACT_KILL_THREAD" => Action::KillThread,
         "SCMP_ACT_KILL_PROCESS" => Action::KillProcess,
-        _ => return Err(SeccompError::Action { field: field.into(), value: name.into() }),
+        _ => return Err(SeccompError::Action { field: place.action(), value: name.into() }),
     };
     match errno {
         Some(value) => {
-            Err(SeccompError::NoErrno { field: errno_field.into(), value, action: name.into() })
+            Err(SeccompError::NoErrno { field: place.errno(), value, action: name.into() })
         }
         None => Ok(action),
     }

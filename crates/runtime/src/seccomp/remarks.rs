@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use creel_codec::bpf::arch;
+use creel_codec::bpf::call::Call;
 use creel_codec::bpf::policy::{Cmp, Rule};
 
 use super::error::SeccompError;
@@ -65,15 +65,15 @@ pub(super) fn remarks(source: &Source<'_>) -> Result<Vec<Remark>, SeccompError> 
     let rules = json::rules(source)?;
     let mut remarks = repeated(&rules)?;
     let always = always(&rules);
-    for (numbered, name) in named(&rules) {
-        let by = always.get(name).filter(|by| by.index != numbered.index);
-        remarks.extend(by.map(|by| later(by, numbered, name)));
+    for (numbered, call) in named(&rules) {
+        let by = always.get(&call).filter(|by| by.index != numbered.index);
+        remarks.extend(by.map(|by| later(by, numbered, call)));
     }
     let names = source
         .rules
         .iter()
         .flat_map(|(index, rule)| source::names(rule).map(move |name| (*index, name)));
-    let unknown = names.filter(|(_, name)| !arch::is_known(name));
+    let unknown = names.filter(|(_, name)| Call::find(name).is_none());
     remarks.extend(unknown.map(|(index, name)| Remark::Unknown { index, name: name.clone() }));
     Ok(remarks)
 }
@@ -83,19 +83,16 @@ pub(super) fn contradiction(rules: &[Numbered]) -> Result<(), SeccompError> {
     repeated(rules).map(|_| ())
 }
 
-fn named(rules: &[Numbered]) -> impl Iterator<Item = (&Numbered, &str)> {
-    let named = rules
-        .iter()
-        .flat_map(|numbered| numbered.rule.names.iter().map(move |name| (numbered, name.as_str())));
-    named.filter(|(_, name)| arch::is_known(name))
+fn named(rules: &[Numbered]) -> impl Iterator<Item = (&Numbered, Call)> {
+    rules.iter().flat_map(|numbered| numbered.rule.calls.iter().map(move |call| (numbered, *call)))
 }
 
 /// The first rule without conditions on each call.
-fn always(rules: &[Numbered]) -> HashMap<&str, &Numbered> {
+fn always(rules: &[Numbered]) -> HashMap<Call, &Numbered> {
     let mut always = HashMap::new();
-    for (numbered, name) in named(rules) {
+    for (numbered, call) in named(rules) {
         if numbered.rule.any_of.is_empty() {
-            always.entry(name).or_insert(numbered);
+            always.entry(call).or_insert(numbered);
         }
     }
     always
@@ -107,16 +104,20 @@ fn repeated(rules: &[Numbered]) -> Result<Vec<Remark>, SeccompError> {
         return Ok(Vec::new());
     }
     let (always, mut remarks) = (always(rules), Vec::new());
-    let mut seen: HashMap<(&str, Vec<Cmp>), &Numbered> = HashMap::new();
-    for (numbered, name) in named(rules).filter(|(_, name)| !always.contains_key(name)) {
+    let mut seen: HashMap<(Call, Vec<Cmp>), &Numbered> = HashMap::new();
+    for (numbered, call) in named(rules).filter(|(_, call)| !always.contains_key(call)) {
         for conditions in sorted(&numbered.rule) {
-            match seen.get(&(name, conditions.clone())) {
+            match seen.get(&(call, conditions.clone())) {
                 Some(first) if first.rule.action != numbered.rule.action => {
                     let (first, second) = (first.index, numbered.index);
-                    return Err(SeccompError::Contradiction { first, second, name: name.into() });
+                    return Err(SeccompError::Contradiction {
+                        first,
+                        second,
+                        name: call.name().into(),
+                    });
                 }
-                Some(first) => remarks.push(later(first, numbered, name)),
-                None => _ = seen.insert((name, conditions), numbered),
+                Some(first) => remarks.push(later(first, numbered, call)),
+                None => _ = seen.insert((call, conditions), numbered),
             }
         }
     }
@@ -132,8 +133,8 @@ fn sorted(rule: &Rule) -> impl Iterator<Item = Vec<Cmp>> {
 }
 
 /// What there is to say of a rule about a call that another one decides as well.
-fn later(first: &Numbered, numbered: &Numbered, name: &str) -> Remark {
-    let (index, name) = (numbered.index, name.to_owned());
+fn later(first: &Numbered, numbered: &Numbered, call: Call) -> Remark {
+    let (index, name) = (numbered.index, call.name().to_owned());
     let same = first.rule.action == numbered.rule.action && first.index < index;
     match same {
         true => Remark::Repeated { index, earlier: first.index, name },
