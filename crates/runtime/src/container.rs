@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use creel_base::hint::Hint;
 use creel_spawn::cgroup::{Cgroup, CgroupError};
-use creel_spawn::{Child, Join, Listen, Namespace, Plan, SpawnError, Stdio};
+use creel_spawn::{Child, Join, Listen, Namespace, Plan, SpawnError, Stdio, nobody};
 
 use crate::lower::{LowerError, lower_process};
 use crate::seccomp::{Filter, Supervisor, SupervisorError};
@@ -113,7 +113,8 @@ impl Running {
         state: &State,
         announce: impl FnOnce(i32) -> io::Result<()>,
     ) -> Result<Self, ContainerError> {
-        supervised(supervisor, state, |listen| plan.spawn_listening(announce, listen)).map(Self)
+        let supervisor = Some((supervisor, state));
+        supervised(supervisor, |listen| plan.spawn_listening(announce, listen)).map(Self)
     }
 
     pub(crate) fn of(child: Child) -> Self {
@@ -157,13 +158,13 @@ impl Running {
     }
 }
 
-/// Starts a process whose listener goes to the supervisor; the container's process is this one if the
-/// state has none yet.
-fn supervised(
-    supervisor: &Supervisor,
-    state: &State,
-    spawn: impl FnOnce(Listen<'_>) -> Result<Child, SpawnError>,
-) -> Result<Child, ContainerError> {
+/// Starts a process whose listener goes to the supervisor, if there is one; the container's process
+/// is this one if the state has none yet.
+pub(crate) fn supervised<T>(
+    supervisor: Option<(&Supervisor, &State)>,
+    spawn: impl FnOnce(Listen<'_>) -> Result<T, SpawnError>,
+) -> Result<T, ContainerError> {
+    let Some((supervisor, state)) = supervisor else { return Ok(spawn(&mut nobody)?) };
     let mut refused = None;
     let spawned = spawn(&mut |pid, listener| {
         let state = State { pid: state.pid.or(Some(pid)), ..state.clone() };
@@ -290,12 +291,11 @@ impl Container {
             cgroup: self.cgroup.clone(),
             process: lowered,
         };
-        Ok(Running(match &exec.supervisor {
-            Some((supervisor, state)) => {
-                supervised(supervisor, state, |listen| join.spawn_listening(listen))?
-            }
-            None => join.spawn()?,
-        }))
+        if join.process.seccomp.listens && exec.supervisor.is_none() {
+            return Err(SpawnError::NoListener.into());
+        }
+        let supervisor = exec.supervisor.as_ref().map(|(supervisor, state)| (supervisor, state));
+        supervised(supervisor, |listen| join.spawn_listening(listen)).map(Running)
     }
 
     /// Sends a signal to the first process.

@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 use common::{code, options, process, root, spec};
 use creel_base::hint::Hint as _;
 use creel_runtime::container::{ContainerError, Exec, Running};
+use creel_runtime::lifecycle::{ContainerId, Create, Deletion, Runtime};
 use creel_runtime::lower::{LowerError, Options, lower};
 use creel_runtime::seccomp::{Filter, SeccompError, Supervisor, SupervisorError};
-use creel_runtime::spec::{Seccomp, Spec, State, Status};
+use creel_runtime::spec::{Root, Seccomp, Spec, State, Status};
 use creel_spawn::Plan;
+use rustix::process::{Pid, WaitOptions, waitpid};
 use tempfile::TempDir;
 
 /// A supervisor: takes one listener, tells what came with it, and answers by the number of the call
@@ -187,6 +189,68 @@ fn privileged_a_supervisor_answers_for_a_process_that_joins() {
     assert_eq!(told[1]["state"]["pid"], first.pid());
     container.kill().unwrap();
     first.wait().unwrap();
+}
+
+/// A container that is created first and started then.
+struct Bundle {
+    directory: TempDir,
+    runtime: Runtime,
+    id: ContainerId,
+}
+
+impl Bundle {
+    fn of(spec: &Spec, root: &TempDir, name: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Some(Root { path: root.path().into(), readonly: false });
+        let spec = Spec { root, ..spec.clone() };
+        let config = serde_json::to_string(&spec).unwrap();
+        std::fs::write(directory.path().join("config.json"), config).unwrap();
+        let runtime = Runtime::open(&directory.path().join("states")).unwrap();
+        let id = ContainerId::parse(&format!("{name}-{}", std::process::id())).unwrap();
+        Self { directory, runtime, id }
+    }
+
+    fn create(&self) -> i32 {
+        let create = Create { bundle: self.directory.path().into(), ..Create::default() };
+        self.runtime.create(&self.id, &create).unwrap()
+    }
+
+    /// Deletes it; the exit code of its process, which is a child of this one.
+    fn end(&self, pid: i32) -> Option<i32> {
+        let waited = waitpid(Pid::from_raw(pid), WaitOptions::empty()).unwrap();
+        self.runtime.delete(&self.id, Deletion::Forced).unwrap();
+        waited.unwrap().1.exit_status()
+    }
+}
+
+#[test]
+fn privileged_a_supervisor_answers_for_a_container_that_is_started() {
+    let root = root();
+    for no_new_privileges in [false, true] {
+        let mut agent = Agent::start("answer", "s");
+        let mut spec = filtered(SCRIPT, &notifying(&agent.socket()));
+        spec.process.as_mut().unwrap().no_new_privileges = no_new_privileges;
+        let bundle = Bundle::of(&spec, &root, &format!("answer-{no_new_privileges}"));
+        let pid = bundle.create();
+        bundle.runtime.start(&bundle.id).unwrap();
+        assert_eq!(bundle.end(pid), Some(0));
+        let told: serde_json::Value = serde_json::from_str(&agent.line()).unwrap();
+        assert_eq!(told[1]["pid"], pid);
+        assert_eq!(told[1]["state"]["pid"], pid);
+        assert_eq!(told[1]["state"]["status"], "created");
+        assert_eq!(told[1]["state"]["id"], bundle.id.to_string());
+    }
+}
+
+#[test]
+fn privileged_a_container_whose_supervisor_is_gone_is_stopped_by_its_start() {
+    let root = root();
+    let spec = filtered("true", &notifying(&root.path().join("none")));
+    let bundle = Bundle::of(&spec, &root, "gone");
+    let pid = bundle.create();
+    let error = bundle.runtime.start(&bundle.id).unwrap_err();
+    assert!(error.to_string().contains("cannot connect to the supervisor"), "{error}");
+    assert_eq!(bundle.end(pid), None);
 }
 
 #[test]

@@ -77,6 +77,8 @@ impl Hint for SpawnError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Cgroup(error) => error.hint(),
+            Self::NoListener => Some("use a filter that notifies nobody".into()),
+            Self::Listener(_) => Some("see whether who listens to the filter answers".into()),
             _ if self.exit_code() == 127 => {
                 Some("check that the program is in the image and in its `PATH`".into())
             }

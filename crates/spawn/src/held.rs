@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use creel_sys::program::{Failure, released};
+use creel_sys::program::{Failure, Listen, released};
 
 use crate::error::SpawnError;
 use crate::lower::Steps;
@@ -27,15 +27,21 @@ impl Rest {
     }
 
     /// Waits, on a connection to the socket of its plan, until the process executes its program.
+    /// `listen` gets the listener of its filter, with the id of the process that is given.
     ///
     /// # Errors
-    /// Names the step that failed; the process has ended then.
-    pub fn release(&self, connection: impl AsFd) -> Result<(), SpawnError> {
-        let (index, source) = match released(connection) {
+    /// Names the step that failed; the process has ended then. With [`SpawnError::Listener`] it has
+    /// not, and waits for answers that may never come.
+    pub fn release(
+        &self,
+        connection: impl AsFd,
+        pid: i32,
+        listen: Listen<'_>,
+    ) -> Result<(), SpawnError> {
+        let (index, source) = match released(connection, pid, listen) {
             Ok(()) => return Ok(()),
-            Err(Failure::Parent(source) | Failure::Listener(source)) => {
-                return Err(SpawnError::Start(source));
-            }
+            Err(Failure::Parent(source)) => return Err(SpawnError::Start(source)),
+            Err(Failure::Listener(source)) => return Err(SpawnError::Listener(source)),
             Err(Failure::Child(index, source)) => (index.checked_sub(self.done), source),
         };
         let step = index.and_then(|index| self.steps.get(index));

@@ -16,7 +16,7 @@ mod seccomp;
 mod signal;
 pub mod userns;
 
-pub use creel_sys::program::{Depth, Listen, open_process, send_signal as signal};
+pub use creel_sys::program::{Depth, Listen, nobody, open_process, send_signal as signal};
 pub use device::{Device, DeviceKind};
 pub use error::SpawnError;
 pub use held::Rest;

@@ -134,18 +134,17 @@ impl Plan {
 
     /// Starts the process and returns once it waits on the socket of its plan
     /// ([`Process::hold`]), or executes its program if there is none. `announce` is called as in
-    /// [`Plan::spawn_announced`], also with what is done after the wait.
+    /// [`Plan::spawn_announced`], also with what is done after the wait; `listen` gets the listener
+    /// of the filter, unless that is loaded after the wait ([`Rest::release`]).
     ///
     /// # Errors
     /// Names the step that failed; no process remains then.
     pub fn spawn_held(
         &self,
         announce: impl FnOnce(i32, Rest) -> io::Result<()>,
+        listen: Listen<'_>,
     ) -> Result<Child, SpawnError> {
-        if self.process.seccomp.listens {
-            return Err(SpawnError::NoListener);
-        }
-        self.start(|pid, steps| announce(pid, Rest::of(steps, &self.process)), &mut nobody)
+        self.start(|pid, steps| announce(pid, Rest::of(steps, &self.process)), listen)
     }
 
     fn start(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use creel_spawn::cgroup::{Cgroup, Hierarchy};
-use creel_spawn::{Plan, Stdio};
+use creel_spawn::{Plan, Rest, Stdio};
 use jiff::Timestamp;
 
 use super::Runtime;
@@ -15,8 +15,9 @@ use super::directory::Directory;
 use super::error::LifecycleError;
 use super::id::ContainerId;
 use super::record::{CgroupRecord, Record, VERSION};
+use super::supervision::supervision;
 use crate::cgroup;
-use crate::container::{Identity, Running};
+use crate::container::{ContainerError, Identity, Running, supervised};
 use crate::lower::{Options, lower};
 use crate::spec::{Process, Spec};
 
@@ -159,7 +160,7 @@ fn spawn(
     group: &Cgroup,
 ) -> Result<Running, LifecycleError> {
     let mut unwritten = None;
-    let spawned = plan.spawn_held(|pid, rest| {
+    let announce = |pid, rest: Rest| {
         let written = Identity::of(pid).map_err(LifecycleError::from).and_then(|identity| {
             directory.write(&Record {
                 version: VERSION,
@@ -177,10 +178,16 @@ fn spawn(
             unwritten = Some(error);
             io::Error::from(io::ErrorKind::Other)
         })
-    });
+    };
+    let supervisor = supervision(directory, &bundle.path, &bundle.spec, None);
+    let supervisor = supervisor.as_ref().map(|(supervisor, state)| (supervisor, state));
+    let spawned = supervised(supervisor, |listen| plan.spawn_held(announce, listen));
     match (unwritten, spawned) {
         (Some(error), _) => Err(error),
-        (None, spawned) => Ok(Running::of(spawned?)),
+        (None, Ok(child)) => Ok(Running::of(child)),
+        // What callers look for is what the process says.
+        (None, Err(ContainerError::Spawn(error))) => Err(error.into()),
+        (None, Err(error)) => Err(error.into()),
     }
 }
 

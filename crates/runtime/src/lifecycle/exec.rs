@@ -10,9 +10,10 @@ use super::error::LifecycleError;
 use super::id::ContainerId;
 use super::start::open;
 use super::state::Status;
+use super::supervision::supervision;
 use crate::container::{self, Running};
 use crate::seccomp::Filter;
-use crate::spec::Process;
+use crate::spec::{self, Process};
 
 /// What a further process needs besides its specification.
 #[derive(Clone, Debug, Default)]
@@ -55,11 +56,12 @@ impl Runtime {
                 status,
             });
         }
+        let first = (record.process.pid, spec::Status::Running);
         let joining = container::Exec {
             stdio: exec.stdio.clone(),
             specified: record.spec.linux.as_ref().and_then(|linux| linux.seccomp.clone()),
             seccomp: Filter::Specified,
-            supervisor: None,
+            supervisor: supervision(&directory, &record.bundle, &record.spec, Some(first)),
         };
         let mut running = open(&record)?.exec(process, &joining)?;
         if let Err(error) = console::hand_over(&exec.console, &mut running) {

@@ -17,6 +17,7 @@ mod id;
 mod record;
 mod start;
 mod state;
+mod supervision;
 mod unsupported;
 
 use std::path::Path;

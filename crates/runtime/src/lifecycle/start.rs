@@ -1,8 +1,9 @@
 //! Starting and signalling.
 
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use creel_spawn::{Namespace, Rest};
+use creel_spawn::{Namespace, Rest, SpawnError};
 
 use super::Runtime;
 use super::directory::Directory;
@@ -10,9 +11,10 @@ use super::error::LifecycleError;
 use super::id::ContainerId;
 use super::record::Record;
 use super::state::Status;
-use crate::container::Container;
+use super::supervision::supervision;
+use crate::container::{Container, ContainerError, supervised};
 use crate::lower;
-use crate::spec::Linux;
+use crate::spec::{self, Linux};
 
 impl Runtime {
     /// Starts the program of a container that was created, and returns once it is executed.
@@ -28,7 +30,18 @@ impl Runtime {
         }
         let connection = directory.connect()?;
         directory.set_started()?;
-        Ok(Rest::from(record.rest).release(connection)?)
+        let released = release(&directory, &record, connection);
+        if matches!(
+            released,
+            Err(ContainerError::Supervisor(_) | ContainerError::Spawn(SpawnError::Listener(_)))
+        ) {
+            // It waits for answers that may never come. Why says more than whether it can be killed.
+            let _ = open(&record).map(|container| container.signal(9));
+        }
+        match released {
+            Err(ContainerError::Spawn(error)) => Err(error.into()),
+            released => Ok(released?),
+        }
     }
 
     /// Sends a signal to a container's first process.
@@ -45,6 +58,19 @@ impl Runtime {
             }
         }
     }
+}
+
+/// Lets the first process go, until it executes its program.
+fn release(
+    directory: &Directory<'_>,
+    record: &Record,
+    connection: impl AsFd,
+) -> Result<(), ContainerError> {
+    let (rest, pid) = (Rest::from(record.rest.clone()), record.process.pid);
+    let process = Some((pid, spec::Status::Created));
+    let supervisor = supervision(directory, &record.bundle, &record.spec, process);
+    let supervisor = supervisor.as_ref().map(|(supervisor, state)| (supervisor, state));
+    supervised(supervisor, |listen| rest.release(connection, pid, listen))
 }
 
 /// The container that a record is about.

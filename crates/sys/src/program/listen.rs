@@ -49,17 +49,24 @@ pub(super) fn seccomp(filter: &[Filter], flags: u32) -> Option<i64> {
 }
 
 /// Waits for what became of a program that [`super::Op::Hold`] held, on the connection that let it go.
+/// `pid` is its process, which goes on running where `listen` fails or takes too long.
 ///
 /// # Errors
-/// [`Failure::Child`] with the index of the call that failed.
-pub fn released(connection: impl AsFd) -> Result<(), Failure> {
-    let Some(([index, errno], _)) = message::receive(connection, 0)? else { return Ok(()) };
-    let index = usize::try_from(index).unwrap_or(usize::MAX);
-    Err(Failure::Child(index, io::Error::from_raw_os_error(errno)))
+/// [`Failure::Child`] with the index of the call that failed; [`Failure::Listener`].
+pub fn released(connection: impl AsFd, pid: i32, listen: Listen<'_>) -> Result<(), Failure> {
+    let mut until = None;
+    loop {
+        wait(&connection, until)?;
+        match message::receive(&connection, 0)? {
+            None => return Ok(()),
+            Some(([LISTENER, _], Some(listener))) => until = Some(give(listen, pid, listener)?),
+            Some((report, _)) => return Err(child(report)),
+        }
+    }
 }
 
-/// Reads reports until every process of the child has executed, ended or is held. A sibling may have failed
-/// before the process that made it tells of it, and would stay a zombie if that were not heard.
+/// Reads reports until every process of the child has executed, ended or is held. A sibling may have
+/// failed before the process that made it tells of it, and would stay a zombie if that were not heard.
 pub(super) fn hear(
     report: &OwnedFd,
     running: &mut Running,
@@ -69,20 +76,26 @@ pub(super) fn hear(
     let mut until = None;
     loop {
         wait(report, until)?;
-        let Some(([kind, value], sent)) = message::receive(report, 0)? else { return heard };
-        match (kind, sent) {
-            (MOVED, _) => running.follow(value)?,
-            (HELD, _) => return heard,
-            (LISTENER, Some(listener)) => {
-                let patience = listen(running.pid, listener).map_err(Failure::Listener)?;
-                until = Some(Instant::now() + patience);
+        match message::receive(report, 0)? {
+            None | Some(([HELD, _], _)) => return heard,
+            Some(([MOVED, pid], _)) => running.follow(pid)?,
+            Some(([LISTENER, _], Some(listener))) => {
+                until = Some(give(listen, running.pid, listener)?);
             }
-            (index, _) => {
-                let index = usize::try_from(index).unwrap_or(usize::MAX);
-                heard = Err(Failure::Child(index, io::Error::from_raw_os_error(value)));
-            }
+            Some((report, _)) => heard = Err(child(report)),
         }
     }
+}
+
+/// Hands over a listener; returns until when the child may take.
+fn give(listen: Listen<'_>, pid: i32, listener: OwnedFd) -> Result<Instant, Failure> {
+    let patience = listen(pid, listener).map_err(Failure::Listener)?;
+    Ok(Instant::now() + patience)
+}
+
+fn child([index, errno]: [i32; 2]) -> Failure {
+    let index = usize::try_from(index).unwrap_or(usize::MAX);
+    Failure::Child(index, io::Error::from_raw_os_error(errno))
 }
 
 /// Waits for a report, until some time if one is given: the child waits for whoever has the listener,
