@@ -10,7 +10,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::termios::{self, OptionalActions, Termios, Winsize};
 
-use crate::streams::write_all;
+use crate::streams::{Copies, write_all};
 
 /// Most bytes that wait for a reader.
 const BUFFER: usize = 64 << 10;
@@ -48,14 +48,22 @@ pub(crate) fn terminal_size() -> [u16; 2] {
         .map_or([24, 80], |size| [size.ws_row, size.ws_col])
 }
 
-/// Passes signals on until the process has ended.
-pub(crate) fn pass_signals(process: &dyn Attached, signals: &Signals) -> io::Result<()> {
+/// Passes signals on until the process has ended, and listens to what it has not written to yet.
+pub(crate) fn pass_signals(
+    process: &dyn Attached,
+    signals: &Signals,
+    outputs: &mut Copies,
+) -> io::Result<()> {
     loop {
-        let mut ready = [readable(process.ended()), readable(signals.as_fd())];
+        let mut ready = vec![readable(process.ended()), readable(signals.as_fd())];
+        ready.extend(outputs.silent());
         wait(&mut ready)?;
-        if !ready[0].revents().is_empty() {
+        let found: Vec<_> = ready.iter().map(PollFd::revents).collect();
+        let [ended, _, found @ ..] = found.as_slice() else { return Ok(()) };
+        if !ended.is_empty() {
             return Ok(());
         }
+        outputs.hear(found)?;
         while let Some(number) = signals.next()? {
             process.signal(number);
             if number == STOPPED && process.stops() {

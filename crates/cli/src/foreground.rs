@@ -191,10 +191,9 @@ fn attend(
 ) -> Result<Attendance, Failure> {
     let attended = match terminal {
         Some(master) => attach::relay(process, signals, master, interactive),
-        None => Copies::start(pipes).and_then(|copies| {
-            attach::pass_signals(process, signals)?;
-            copies.finish(until);
-            Ok(())
+        None => Copies::start(pipes).and_then(|mut copies| {
+            attach::pass_signals(process, signals, &mut copies)?;
+            copies.finish(until)
         }),
     };
     let Err(error) = attended else { return Ok(Attendance::Whole) };

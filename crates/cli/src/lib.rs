@@ -41,17 +41,26 @@ pub fn main() -> ExitCode {
 
 /// Runs the program with these arguments, the program's own name first.
 pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let command = command();
-    let argv = names::translate(argv.into_iter().collect(), &command);
-    let refused_code = commands::usage_code(&argv);
-    let cli = command.try_get_matches_from(argv).and_then(|m| Cli::from_arg_matches(&m));
-    let cli = match cli {
+    let argv = names::spell_out(argv.into_iter().collect());
+    let cli = match parse(&argv).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(refused) => return Failure::usage(&refused, refused_code),
+        Err(refused) => return Failure::usage(&refused, commands::usage_code(&argv)),
     };
     match cli.run() {
         Ok(code) => code,
         Err(failure) => failure.report(),
+    }
+}
+
+/// Help and errors are the whole definition's.
+fn parse(argv: &[OsString]) -> Result<clap::ArgMatches, clap::Error> {
+    let parse = |command: clap::Command| {
+        let argv = names::lengthen_options(argv.to_vec(), &command);
+        command.try_get_matches_from(argv)
+    };
+    match commands::narrowed(argv).map(parse) {
+        Some(Ok(matches)) => Ok(matches),
+        _ => parse(command()),
     }
 }
 

@@ -8,12 +8,17 @@ use clap::Command;
 /// Names under which this program is an OCI runtime.
 const RUNTIMES: [&str; 3] = ["runc", "crun", "creel-oci"];
 
-/// Puts a command line into this program's own form: the command that a name stands for is added, and
-/// long options of runtimes with one dash, as Go programs write them, get two.
-pub(crate) fn translate(mut argv: Vec<OsString>, command: &Command) -> Vec<OsString> {
+/// Adds the command that the program's name stands for.
+pub(crate) fn spell_out(mut argv: Vec<OsString>) -> Vec<OsString> {
     if argv.first().is_some_and(is_runtime) {
         argv.insert(1, "oci".into());
     }
+    argv
+}
+
+/// Gives long options of runtimes with one dash, as Go programs write them, a second one. `command`
+/// has at least the subcommands that are named.
+pub(crate) fn lengthen_options(mut argv: Vec<OsString>, command: &Command) -> Vec<OsString> {
     if argv.get(1).is_some_and(|word| word == "oci")
         && let Some(oci) = command.find_subcommand("oci")
     {
@@ -65,7 +70,7 @@ mod tests {
 
     fn translated(line: &str) -> String {
         let argv = line.split(' ').map(OsString::from).collect();
-        let argv = translate(argv, &crate::command());
+        let argv = lengthen_options(spell_out(argv), &crate::command());
         argv.join(&OsString::from(" ")).into_string().unwrap()
     }
 

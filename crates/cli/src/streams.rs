@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread::JoinHandle;
 
 use creel_manager::containers::Pipes;
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::attach::{readable, wait};
@@ -23,9 +23,11 @@ pub(crate) enum Until {
     ProcessEnded,
 }
 
-/// The threads that copy.
+/// The outputs of a process and what copies them. Nothing does until something is written: a thread
+/// takes longer to start and to end than many a process lives.
 pub(crate) struct Copies {
-    outputs: Vec<JoinHandle<io::Result<()>>>,
+    silent: Vec<Output>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
     /// Closed, it tells that the process has ended.
     going: OwnedFd,
 }
@@ -39,30 +41,57 @@ impl Copies {
             pipes.output.map(|pipe| (pipe, rustix::stdio::stdout())),
             pipes.error.map(|pipe| (pipe, rustix::stdio::stderr())),
         ];
-        let mut threads = Vec::new();
+        let mut silent = Vec::new();
         for (pipe, to) in outputs.into_iter().flatten() {
-            let ended: OwnedFd = ended.try_clone()?.into();
-            let copy = move || Output { pipe, to, ended }.copy();
-            threads.push(std::thread::Builder::new().spawn(copy)?);
+            silent.push(Output { pipe, to, ended: ended.try_clone()?.into() });
         }
         if let Some(pipe) = pipes.input {
             // It ends with this process: nobody waits for what may never be typed.
             std::thread::Builder::new().spawn(move || copy_input(&pipe))?;
         }
-        Ok(Self { outputs: threads, going: going.into() })
+        Ok(Self { silent, threads: Vec::new(), going: going.into() })
+    }
+
+    /// What to wait for; what is found of each is for [`hear`](Self::hear).
+    pub(crate) fn silent(&self) -> impl Iterator<Item = PollFd<'_>> {
+        self.silent.iter().map(|output| readable(output.pipe.as_fd()))
+    }
+
+    /// Begins to copy what is no longer silent, and closes what nobody can write to any more. `found`
+    /// is what was found of each of [`silent`](Self::silent).
+    pub(crate) fn hear(&mut self, found: &[PollFlags]) -> io::Result<()> {
+        let mut found = found.iter();
+        let heard = |_: &mut Output| found.next().is_some_and(|found| !found.is_empty());
+        let heard: Vec<_> = self.silent.extract_if(.., heard).collect();
+        for output in heard {
+            if rustix::io::ioctl_fionread(&output.pipe)? > 0 {
+                self.threads.push(output.copy_aside()?);
+            }
+        }
+        Ok(())
     }
 
     /// Waits until everything has been copied, after the process has ended. Says what could not be.
-    pub(crate) fn finish(self, until: Until) {
-        let Self { outputs, going } = self;
+    pub(crate) fn finish(mut self, until: Until) -> io::Result<()> {
+        let mut silent: Vec<_> = self.silent().collect();
+        poll(&mut silent, Some(&Timespec::default()))?;
+        let found: Vec<_> = silent.iter().map(PollFd::revents).collect();
+        self.hear(&found)?;
+        let Self { silent, mut threads, going } = self;
         let going = (until == Until::AllEnded).then_some(going);
-        for thread in outputs {
+        if until == Until::AllEnded {
+            for output in silent {
+                threads.push(output.copy_aside()?);
+            }
+        }
+        for thread in threads {
             // A thread does not panic.
             if let Ok(Err(error)) = thread.join() {
                 Failure::output(&error).warn();
             }
         }
         drop(going);
+        Ok(())
     }
 }
 
@@ -93,6 +122,11 @@ struct Output {
 }
 
 impl Output {
+    /// Copies in a thread of its own: its reader may be slow.
+    fn copy_aside(self) -> io::Result<JoinHandle<io::Result<()>>> {
+        std::thread::Builder::new().spawn(|| self.copy())
+    }
+
     /// Copies until all writers, or the process, have ended. That nobody reads any more is not told:
     /// the pipe closes, and whoever writes hears of it.
     fn copy(self) -> io::Result<()> {

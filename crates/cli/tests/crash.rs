@@ -24,7 +24,8 @@ struct Trial {
     random: Random,
     /// What the image lists when nothing went wrong.
     expected: String,
-    /// How long an undisturbed pull takes.
+    /// About how long an undisturbed pull takes: a machine with other work to do is not always as fast
+    /// as it was.
     pull: Duration,
     killed: u32,
 }
@@ -48,7 +49,9 @@ impl Trial {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_micros(wait));
         child.kill().unwrap();
-        self.killed += u32::from(!child.wait().unwrap().success());
+        let killed = !child.wait().unwrap().success();
+        self.killed += u32::from(killed);
+        self.pull = self.pull.mul_f32(if killed { 1.05 } else { 0.9 });
     }
 
     fn round(&mut self) {

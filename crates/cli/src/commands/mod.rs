@@ -14,6 +14,7 @@ mod init;
 mod inspect;
 mod login;
 mod logout;
+mod narrow;
 mod oci;
 mod prune;
 mod ps;
@@ -29,10 +30,11 @@ mod tree;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args as _, Parser, Subcommand};
 
 use crate::failure::{self, Failure};
 use crate::settings::Globals;
+use narrow::Definition;
 
 /// Containers without a daemon: images, containers and their building blocks in one binary
 #[derive(Debug, Parser)]
@@ -73,6 +75,45 @@ enum Command {
     Tree(tree::Args),
 }
 
+/// What defines each of the commands.
+const DEFINITIONS: [Definition; 25] = [
+    ("commit", commit::Args::augment_args),
+    ("completion", completion::Args::augment_args),
+    ("df", df::Args::augment_args),
+    ("diff", diff::Args::augment_args),
+    ("doctor", doctor::Args::augment_args),
+    ("exec", exec::Args::augment_args),
+    ("fsck", fsck::Args::augment_args),
+    ("history", history::Args::augment_args),
+    ("images", images::Args::augment_args),
+    ("import", import::Args::augment_args),
+    ("init", init::Args::augment_args),
+    ("inspect", inspect::Args::augment_args),
+    ("login", login::Args::augment_args),
+    ("logout", logout::Args::augment_args),
+    ("oci", oci::Args::augment_args),
+    ("prune", prune::Args::augment_args),
+    ("ps", ps::Args::augment_args),
+    ("pull", pull::Args::augment_args),
+    ("push", push::Args::augment_args),
+    ("rm", rm::Args::augment_args),
+    ("rmi", rmi::Args::augment_args),
+    ("run", run::Args::augment_args),
+    ("start", start::Args::augment_args),
+    ("tag", tag::Args::augment_args),
+    ("tree", tree::Args::augment_args),
+];
+
+/// The part of the definition that these words can mean, if they name a command.
+pub(crate) fn narrowed(argv: &[OsString]) -> Option<clap::Command> {
+    let whole = clap::Command::new("creel");
+    match argv.get(1) {
+        Some(word) if word == "oci" => Some(whole.subcommand(oci::narrowed(argv)?)),
+        _ => narrow::with_named(whole, &DEFINITIONS, argv),
+    }
+    .map(Globals::augment_args)
+}
+
 /// What a command line that cannot be understood ends with.
 pub(crate) fn usage_code(argv: &[OsString]) -> u8 {
     let stands_in = argv.get(1).is_some_and(|word| word == "oci");
@@ -108,5 +149,31 @@ impl Cli {
             Command::Tag(args) => tag::run(&args, &self.globals),
             Command::Tree(args) => tree::run(&args, &self.globals),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn a_narrow_definition_has_commands_as_the_whole_one_has_them() {
+        narrow::assert_same(&Cli::command(), &DEFINITIONS);
+    }
+
+    #[test]
+    fn only_what_is_named_is_defined() {
+        for (line, names) in [
+            ("creel --store /x run image ps", &["ps", "run"][..]),
+            ("creel oci --root state list", &["oci"]),
+        ] {
+            let argv: Vec<_> = line.split(' ').map(OsString::from).collect();
+            let narrow = narrowed(&argv).unwrap();
+            let defined: Vec<_> = narrow.get_subcommands().map(clap::Command::get_name).collect();
+            assert_eq!(defined, names);
+        }
+        assert!(narrowed(&["creel".into(), "--version".into()]).is_none());
     }
 }

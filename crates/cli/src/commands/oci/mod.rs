@@ -11,11 +11,14 @@ mod spec;
 mod start;
 mod state;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::Args as _;
 use creel_runtime::lifecycle::{ContainerId, Runtime};
 
+use super::narrow::{self, Definition};
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::Globals;
@@ -31,6 +34,15 @@ pub(crate) const FAILED: u8 = 1;
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// The options before a command.
+#[derive(Debug, clap::Args)]
+struct Options {
     /// Directory of the containers' states [default: `oci` in the directory of mounts and sockets]
     #[arg(long, value_name = "PATH")]
     root: Option<PathBuf>,
@@ -46,8 +58,6 @@ pub(crate) struct Args {
     /// Print the versions of the program and of the specification
     #[arg(short, long)]
     version: bool,
-    #[command(subcommand)]
-    command: Option<Command>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -63,9 +73,28 @@ enum Command {
     State(state::Args),
 }
 
+/// What defines each of the commands.
+const DEFINITIONS: [Definition; 9] = [
+    ("create", create::Args::augment_args),
+    ("delete", delete::Args::augment_args),
+    ("exec", exec::Args::augment_args),
+    ("kill", kill::Args::augment_args),
+    ("list", list::Args::augment_args),
+    ("run", run::Args::augment_args),
+    ("spec", spec::Args::augment_args),
+    ("start", start::Args::augment_args),
+    ("state", state::Args::augment_args),
+];
+
+/// The part of the definition that these words can mean, if they name a command.
+pub(super) fn narrowed(argv: &[OsString]) -> Option<clap::Command> {
+    let oci = clap::Command::new("oci");
+    narrow::with_named(oci, &DEFINITIONS, argv).map(Options::augment_args)
+}
+
 pub(crate) fn run(args: &Args, globals: &Globals) -> ExitCode {
     let done = match &args.command {
-        Some(command) if !args.version => command.run(args, globals),
+        Some(command) if !args.options.version => command.run(&args.options, globals),
         _ => output::text(&version()).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|failure| {
@@ -73,7 +102,8 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> ExitCode {
             Some(Command::Exec(_)) => exec::FAILED,
             _ => FAILED,
         });
-        let journal = Journal { file: args.log.as_deref(), format: args.log_format };
+        let journal =
+            Journal { file: args.options.log.as_deref(), format: args.options.log_format };
         if let Err(unwritten) = journal.error(&failure) {
             unwritten.warn();
         }
@@ -91,7 +121,7 @@ fn version() -> String {
 }
 
 impl Command {
-    fn run(&self, oci: &Args, globals: &Globals) -> Result<ExitCode, Failure> {
+    fn run(&self, oci: &Options, globals: &Globals) -> Result<ExitCode, Failure> {
         let runtime = || oci.runtime(globals);
         match self {
             Self::Create(args) => create::run(args, &runtime()?),
@@ -107,7 +137,7 @@ impl Command {
     }
 }
 
-impl Args {
+impl Options {
     fn runtime(&self, globals: &Globals) -> Result<Runtime, Failure> {
         let root = self.root.clone().unwrap_or_else(|| globals.runtime_root());
         Ok(Runtime::open(&root)?)
@@ -125,5 +155,16 @@ struct Id {
 impl Id {
     fn parse(&self) -> Result<ContainerId, Failure> {
         Ok(ContainerId::parse(&self.id)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_definition_has_commands_as_the_whole_one_has_them() {
+        let whole = Args::augment_args(clap::Command::new("oci"));
+        narrow::assert_same(&whole, &DEFINITIONS);
     }
 }
