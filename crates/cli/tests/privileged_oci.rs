@@ -1,117 +1,19 @@
 //! `creel oci` as other tools call it; needs root and a static `/bin/busybox`.
 #![allow(clippy::unwrap_used)]
 
+mod oci;
+
 use std::fs::{self, File};
 use std::io::{IoSliceMut, Read as _};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
 
+use oci::Bundle;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use serde_json::{Value, json};
-
-const APPLETS: [&str; 8] = ["sh", "cat", "sleep", "true", "echo", "id", "tty", "trap"];
-
-/// A bundle, and a root directory of containers beside it.
-struct Bundle {
-    directory: tempfile::TempDir,
-}
-
-impl Bundle {
-    /// One that runs a shell script.
-    fn new(script: &str) -> Self {
-        let bundle = Self { directory: tempfile::tempdir().unwrap() };
-        let bin = bundle.path("rootfs/bin");
-        fs::create_dir_all(&bin).unwrap();
-        fs::copy("/bin/busybox", bin.join("busybox")).unwrap();
-        for name in APPLETS {
-            symlink("busybox", bin.join(name)).unwrap();
-        }
-        let directory = bundle.path("").to_str().unwrap().to_owned();
-        assert!(bundle.oci(&["spec", "-b", &directory]).status.success());
-        bundle.change(|spec| {
-            spec["process"]["terminal"] = false.into();
-            spec["process"]["args"] = json!(["sh", "-c", script]);
-            spec["linux"]["cgroupsPath"] = format!("/creel-test/{}", bundle.id()).into();
-        });
-        bundle
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    /// A name that no other test uses at the same time.
-    fn id(&self) -> String {
-        let name = self.directory.path().file_name().unwrap().to_str().unwrap();
-        format!("t{}", name.trim_start_matches('.'))
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Value)) {
-        let path = self.path("config.json");
-        let mut spec = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        change(&mut spec);
-        fs::write(path, spec.to_string()).unwrap();
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_creel"));
-        command.current_dir(self.path("")).args(["oci", "--root"]).arg(self.path("states"));
-        command.args(words);
-        command
-    }
-
-    /// Runs a command. Its output goes through files: a container that outlives it would keep pipes
-    /// open.
-    fn oci(&self, words: &[&str]) -> Output {
-        let [out, err] = ["out", "err"].map(|name| self.path(name));
-        let mut command = self.command(words);
-        command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
-        let status = command.status().unwrap();
-        Output { status, stdout: fs::read(out).unwrap(), stderr: fs::read(err).unwrap() }
-    }
-
-    /// Runs a command, which must succeed; its output.
-    fn runs(&self, words: &[&str]) -> String {
-        let output = self.oci(words);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{words:?}: {said}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// Runs a command, which must end with a code and say some words.
-    fn fails(&self, code: i32, words: &[&str], said: &str) {
-        let output = self.oci(words);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{words:?}: {error}");
-        assert!(error.contains(said), "{words:?}: {error}");
-    }
-
-    fn status(&self) -> String {
-        let state: Value = serde_json::from_str(&self.runs(&["state", &self.id()])).unwrap();
-        state["status"].as_str().unwrap().to_owned()
-    }
-
-    fn until(&self, status: &str) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while self.status() != status {
-            assert!(Instant::now() < deadline, "{}", self.status());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Nothing is left of any container.
-    fn is_clean(&self) {
-        assert_eq!(fs::read_dir(self.path("states")).unwrap().count(), 0);
-        for hierarchy in ["/sys/fs/cgroup/pids", "/sys/fs/cgroup/memory", "/sys/fs/cgroup"] {
-            assert!(!Path::new(hierarchy).join("creel-test").join(self.id()).exists());
-        }
-    }
-}
 
 #[test]
 fn privileged_a_container_goes_through_its_life() {

@@ -91,7 +91,26 @@ fn wrong_values_are_named() {
             r#"{"process": {"terminal": true, "consoleSize": {"height": 65536, "width": 1}}}"#,
             "`process.consoleSize.height`",
         ),
-        (r#"{"mounts": [{"destination": "a"}]}"#, "`mounts[0].destination` is `a`"),
+        (r#"{"mounts": [{"destination": ""}]}"#, "`mounts[0].destination` is missing"),
+        (r#"{"mounts": [{"destination": "/."}]}"#, "a path below the root"),
+        (r#"{"mounts": [{"destination": "/proc", "type": "tmpfs"}]}"#, "but `proc` can be mounted"),
+        (
+            r#"{"mounts": [{"destination": "//proc/./sys/x", "source": "/x", "options": ["bind"]}]}"#,
+            "`mounts[0].destination` is `//proc/./sys/x`, which is not a path that anything",
+        ),
+        (
+            r#"{"mounts": [{"destination": "/a", "source": "/a", "options": ["bind", "idmap"]}]}"#,
+            "`linux.uidMappings` is missing",
+        ),
+        (
+            r#"{"mounts": [{"destination": "/a", "source": "/a", "options": ["rbind"],
+                "uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]}]}"#,
+            "`mounts[0].gidMappings` is missing",
+        ),
+        (
+            r#"{"mounts": [{"destination": "/a", "type": "tmpfs", "options": ["idmap"]}]}"#,
+            "`mounts[0].type` is `tmpfs`, which is not a bind mount",
+        ),
         (r#"{"mounts": [{"destination": "/a/../b", "type": "proc"}]}"#, "a path without `..`"),
         (r#"{"mounts": [{"destination": "/a"}]}"#, "`mounts[0].type` is missing"),
         (
@@ -135,6 +154,10 @@ fn wrong_values_are_named() {
             "`linux.devices[0].path`",
         ),
         (
+            r#"{"linux": {"devices": [{"type": "c", "path": "x", "major": 1, "minor": 1}]}}"#,
+            "`linux.devices[0].path` is `x`, which is not an absolute path",
+        ),
+        (
             r#"{"linux": {"devices": [{"type": "c", "path": "/dev/x"}]}}"#,
             "devices[0].major` is missing",
         ),
@@ -155,8 +178,19 @@ fn devices_and_kernel_parameters_are_lowered() {
     )
     .unwrap();
     assert_eq!(plan.sysctls, [("net/ipv4/ip_forward".to_owned(), "1".to_owned())]);
-    let names: Vec<_> = plan.devices.iter().map(|device| device.name.as_str()).collect();
-    assert_eq!(names, ["zero", "full", "random", "urandom", "tty", "net/tun", "null"]);
+    let names: Vec<_> = plan.devices.iter().map(|device| device.path.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "/dev/zero",
+            "/dev/full",
+            "/dev/random",
+            "/dev/urandom",
+            "/dev/tty",
+            "/dev/net/tun",
+            "/dev/null"
+        ]
+    );
     assert_eq!(plan.devices.last().unwrap().mode, 0o600);
 }
 

@@ -146,8 +146,11 @@ fn privileged_cve_2025_31133_masks_are_not_the_images() {
     fs::create_dir_all(root.path().join("dev")).unwrap();
     symlink("/proc/sys/kernel/core_pattern", root.path().join("dev/null")).unwrap();
     let mut spec = spec("[ -z \"$(cat /proc/keys)\" ] && ! (echo x > /proc/kcore) 2>/dev/null");
-    // Without an own `/dev` the image's is in its place.
     spec.mounts.retain(|mount| !mount.destination.starts_with("/dev"));
+    // Where devices are to be made it is refused at once.
+    assert!(lower(&spec, &options(&root)).unwrap().spawn().is_err());
+    let shared = root.path().join("dev");
+    spec.mounts.push(creel_runtime::spec::Mount::bind(shared, "/dev", &["rbind"]));
     let before = fs::read("/proc/sys/kernel/core_pattern").unwrap();
     code(&spec, &options(&root));
     assert_eq!(fs::read("/proc/sys/kernel/core_pattern").unwrap(), before);

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Mount::new(Source::Proc, "/proc", 0),
             Mount::new(Source::New("tmpfs".into(), vec!["mode=755".into()]), "/dev", 0),
         ],
-        devices: vec![Device::character("null", [1, 3], 0o666)],
+        devices: vec![Device::character("/dev/null", [1, 3], 0o666)],
         bind_devices: true,
         process: Process {
             capabilities: Capabilities {

@@ -2,11 +2,11 @@
 
 use std::ffi::CString;
 
-use creel_sys::program::{Depth, Kind, Op, Slot};
+use creel_sys::program::{self, Kind, Op, Slot};
 
 use crate::error::SpawnError;
 use crate::lower::Steps;
-use crate::mount::target_parts;
+use crate::mount::target;
 
 /// What a device node stands for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,11 +21,11 @@ pub enum DeviceKind {
     Pipe = 0o10000,
 }
 
-/// A device below `/dev`.
+/// A device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Device {
-    /// Name in `/dev`: `null`, `net/tun`.
-    pub name: String,
+    /// Its path: `/dev/null`, `/dev/net/tun`.
+    pub path: String,
     /// What it is.
     pub kind: DeviceKind,
     /// Major and minor number.
@@ -38,53 +38,53 @@ pub struct Device {
 
 impl Device {
     /// A character device of root's.
-    pub fn character(name: impl Into<String>, numbers: [u32; 2], mode: u32) -> Self {
-        Self { name: name.into(), numbers, mode, ..Self::default() }
+    pub fn character(path: impl Into<String>, numbers: [u32; 2], mode: u32) -> Self {
+        Self { path: path.into(), numbers, mode, ..Self::default() }
     }
 }
 
 /// Opens the real `/dev` for nodes and links: a symbolic link there would lead them elsewhere
-/// (CVE-2026-41579).
-pub(crate) fn open_dev(steps: &mut Steps, root: Slot) -> Slot {
+/// (CVE-2026-41579). One that nothing is mounted on may be missing.
+pub(crate) fn open_dev(steps: &mut Steps, root: Slot, mounted: bool) -> Result<Slot, SpawnError> {
     let dev = steps.slot();
+    if !mounted {
+        steps.add("create `/dev`", Op::Ensure(root, target("dev", Kind::Directory)?, dev));
+    }
     steps.add("open `/dev`", Op::OpenRealDirectory(root, c"dev".into(), dev));
-    dev
+    Ok(dev)
 }
 
-pub(crate) fn lower_node(steps: &mut Steps, dev: Slot, device: &Device) -> Result<(), SpawnError> {
-    let mut directory = dev;
-    let name = match device.name.rsplit_once('/') {
-        Some((parents, name)) => {
-            directory = steps.scratch.place;
-            let ensure = Op::Ensure(dev, target_parts(parents, Kind::Directory)?, directory);
-            steps.add(format!("create the directory of the device `{}`", device.name), ensure);
-            single_name(name)?
-        }
-        None => single_name(&device.name)?,
-    };
-    let mode = device.kind as u32 | device.mode;
-    let node = Op::Node(directory, name, mode, device.numbers, device.owner);
-    steps.add(format!("make the device `{}`", device.name), node);
-    Ok(())
-}
-
-/// In a user namespace nodes cannot be made: the host's is bound after its numbers are checked.
-pub(crate) fn lower_bound_device(
+/// Adds the step that makes a device, and the one that makes its directory. `dev` is the real `/dev`,
+/// if that was opened; `bound` binds the host's devices, where nodes cannot be made anyway.
+pub(crate) fn lower_device(
     steps: &mut Steps,
     root: Slot,
+    dev: Slot,
     device: &Device,
+    bound: bool,
 ) -> Result<(), SpawnError> {
-    let host = format!("/dev/{}", device.name);
-    let target = target_parts(&host, Kind::File)?;
-    let (found, made, place) = (steps.scratch.source, steps.scratch.made, steps.scratch.place);
-    steps.add(format!("open `{host}`"), Op::OpenHost(CString::new(host.as_str())?, found));
-    if device.kind == DeviceKind::Character {
-        let [major, minor] = device.numbers;
-        steps.add(format!("verify `{host}`"), Op::CheckDevice(found, major, minor));
+    let path = &device.path;
+    let (parents, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let (base, parents) = match parents.strip_prefix("/dev") {
+        Some(below) if below.is_empty() || below.starts_with('/') => (dev, below),
+        _ => (root, parents),
+    };
+    let mut directory = base;
+    if base != dev || !parents.is_empty() {
+        directory = steps.scratch.place;
+        let ensure = Op::Ensure(base, target(parents, Kind::Directory)?, directory);
+        steps.add(format!("create the directory of the device `{path}`"), ensure);
     }
-    steps.add(format!("clone `{host}`"), Op::CloneTree(found, Depth::One, made));
-    steps.add(format!("create the mount point `{host}`"), Op::Ensure(root, target, place));
-    steps.add(format!("mount `{host}`"), Op::Attach(made, place));
+    let node = Op::Device(program::Device {
+        directory,
+        name: single_name(name)?,
+        host: CString::new(path.as_str())?,
+        mode: device.kind as u32 | device.mode,
+        numbers: device.numbers,
+        owner: device.owner,
+        bound,
+    });
+    steps.add(format!("make the device `{path}`"), node);
     Ok(())
 }
 

@@ -2,10 +2,12 @@
 
 use std::ffi::NulError;
 use std::io;
+use std::path::PathBuf;
 
 use creel_base::hint::Hint;
 
 use crate::cgroup::CgroupError;
+use crate::userns::UsernsError;
 
 /// Why a plan was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,17 @@ pub enum SpawnError {
     /// The control group cannot be opened.
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+    /// The user namespace of an idmapped mount cannot be made.
+    #[error("could not make the user namespace of an idmapped mount")]
+    IdMaps(#[source] UsernsError),
+    /// A mount cannot have ids of its own.
+    #[error("could not map the ids of `{}`", path.display())]
+    Mapped {
+        /// What is mounted.
+        path: PathBuf,
+        /// The kernel's error.
+        source: io::Error,
+    },
     /// A sysctl or path is not plain names below its root.
     #[error("path `{path}` is not made of plain names")]
     ParentInPath {
@@ -31,6 +44,9 @@ pub enum SpawnError {
     /// The kernel did not say which capabilities it has.
     #[error("could not read `/proc/sys/kernel/cap_last_cap`")]
     ReadLastCapability(#[source] io::Error),
+    /// The mounts of this process are not known.
+    #[error("could not read `/proc/self/mountinfo`")]
+    ReadMounts(#[source] io::Error),
     /// The parent could not make the child.
     #[error("could not start the process")]
     Start(#[source] io::Error),
@@ -77,6 +93,7 @@ impl Hint for SpawnError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Cgroup(error) => error.hint(),
+            Self::IdMaps(error) => error.hint(),
             Self::NoListener => Some("use a filter that notifies nobody".into()),
             Self::Listener(_) => Some("see whether who listens to the filter answers".into()),
             _ if self.exit_code() == 127 => {

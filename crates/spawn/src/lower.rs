@@ -1,7 +1,9 @@
 //! Lowering of a plan to the list of kernel calls, and its start.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use creel_sys::program::{
@@ -10,14 +12,15 @@ use creel_sys::program::{
 };
 
 use crate::cgroup::Cgroup;
-use crate::device::{lower_bound_device, lower_node, open_dev, single_name};
+use crate::device::{DeviceKind, lower_device, open_dev, single_name};
 use crate::error::SpawnError;
 use crate::held::Rest;
-use crate::mount::{READ_ONLY, lower_connected, lower_mount, lower_others, target_parts};
+use crate::mapped::MappedMounts;
+use crate::mount::{READ_ONLY, lower_connected, lower_mount, lower_others, target};
 use crate::parent;
 use crate::plan::{IdMap, Namespace, Plan, Process, Stdio};
 use crate::process::lower_process;
-use crate::root::lower_root;
+use crate::root::{lower_change, lower_root};
 
 /// A started process.
 pub type Child = Running;
@@ -93,7 +96,7 @@ impl Steps {
 /// What has been taken from the host: the root, and clones of mounts by the mounts' indexes.
 struct Host {
     root: Slot,
-    clones: Vec<(usize, Slot)>,
+    clones: BTreeMap<usize, Slot>,
 }
 
 impl Plan {
@@ -155,7 +158,7 @@ impl Plan {
         if !self.namespaces.contains(&Namespace::Mount) {
             return Err(SpawnError::NoMountNamespace);
         }
-        let steps = self.lower()?;
+        let steps = self.lower(&MappedMounts::make(&self.mounts)?)?;
         let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
         let set_up = |pid| parent::set_up(self, pid).and_then(|()| announce(pid, &steps));
         let flags = self.clone_flags();
@@ -174,7 +177,7 @@ impl Plan {
         early.fold(0, |flags, name| flags | *name as u64)
     }
 
-    pub(crate) fn lower(&self) -> Result<Steps, SpawnError> {
+    pub(crate) fn lower(&self, mapped: &MappedMounts) -> Result<Steps, SpawnError> {
         let mut steps = Steps::new();
         steps.add("wait for the parent", Op::WaitForParent);
         steps.enter(self.cgroup.as_deref())?;
@@ -186,7 +189,7 @@ impl Plan {
             let unshare = Op::Unshare(Namespace::Cgroup as i32);
             steps.add("make the control group namespace", unshare);
         }
-        let slave = self.lower_root(&mut steps, host)?;
+        let slave = self.lower_root(&mut steps, host, mapped)?;
         if let Some(name) = &self.hostname {
             steps.add("set the host name", Op::Hostname(CString::new(name.as_str())?));
         }
@@ -207,7 +210,7 @@ impl Plan {
             return Ok(None);
         }
         let mut clones = lower_connected(steps, &self.mounts)?;
-        let root = lower_root(steps, &self.root, self.propagation)?;
+        let root = lower_root(steps, &self.root)?;
         lower_others(steps, &self.mounts, &mut clones)?;
         Ok(Some(Host { root, clones }))
     }
@@ -232,31 +235,43 @@ impl Plan {
         &self,
         steps: &mut Steps,
         host: Option<Host>,
+        mapped: &MappedMounts,
     ) -> Result<Option<Slot>, SpawnError> {
-        let Host { root, clones } = match host {
+        let Host { root, mut clones } = match host {
             Some(host) => host,
             None => {
                 let clones = lower_connected(steps, &self.mounts)?;
-                Host { root: lower_root(steps, &self.root, self.propagation)?, clones }
+                Host { root: lower_root(steps, &self.root)?, clones }
             }
         };
+        mapped.give(steps, &mut clones);
+        let mut late = Vec::new();
         for (index, mount) in self.mounts.iter().enumerate() {
-            let slot = clones.iter().find(|(at, _)| *at == index).map(|(_, slot)| *slot);
-            lower_mount(steps, root, mount, slot)?;
+            let later = self.mounts.get(index + 1..).unwrap_or_default();
+            late.extend(lower_mount(steps, root, mount, clones.get(&index).copied(), later)?);
         }
         self.lower_dev(steps, root)?;
+        for (target, made) in late {
+            let set = Attributes { set: READ_ONLY.into(), ..Attributes::default() };
+            let op = Op::SetAttributes(made, Depth::One, set);
+            steps.add(format!("make `{target}` read-only"), op);
+        }
         self.lower_sysctls(steps)?;
         let slave = self.lower_terminal(steps, root)?;
         steps.add(
             "create the working directory",
-            Op::Ensure(
-                root,
-                target_parts(&self.process.cwd, Kind::Directory)?,
-                steps.scratch.place,
-            ),
+            Op::Ensure(root, target(&self.process.cwd, Kind::Directory)?, steps.scratch.place),
         );
         self.lower_protection(steps, root)?;
-        steps.add("change the root", Op::PivotRoot(root));
+        // An overlay has no mounts of the host below it.
+        let path = self.root.path().unwrap_or_else(|| Path::new("//"));
+        lower_change(steps, self.root_change, path, root)?;
+        // Only now: a shared one cannot become the root.
+        if let Some((propagation, depth)) = self.propagation {
+            let set = Attributes { propagation: propagation as u64, ..Attributes::default() };
+            let op = Op::SetAttributes(root, depth, set);
+            steps.add("set the propagation of the root", op);
+        }
         Ok(slave)
     }
 
@@ -264,13 +279,13 @@ impl Plan {
         if self.devices.is_empty() && self.links.is_empty() {
             return Ok(());
         }
-        let dev = open_dev(steps, root);
+        let mounted = self.mounts.iter().any(|mount| mount.target.trim_matches('/') == "dev");
+        let dev = open_dev(steps, root, mounted)?;
+        let bound = self.bind_devices || self.namespaces.contains(&Namespace::User);
         for device in &self.devices {
-            if self.bind_devices || self.namespaces.contains(&Namespace::User) {
-                lower_bound_device(steps, root, device)?;
-            } else {
-                lower_node(steps, dev, device)?;
-            }
+            // Anybody makes a pipe.
+            let bound = bound && device.kind != DeviceKind::Pipe;
+            lower_device(steps, root, dev, device, bound)?;
         }
         for (name, text) in &self.links {
             let link = Op::Link(CString::new(text.as_str())?, dev, single_name(name)?);
@@ -286,10 +301,11 @@ impl Plan {
             return Ok(());
         }
         let procfs = steps.slot();
-        let system = NewFileSystem { kind: c"proc".into(), options: Vec::new(), attributes: 0 };
+        let (options, stand_in) = (Vec::new(), None);
+        let system = NewFileSystem { kind: c"proc".into(), options, attributes: 0, stand_in };
         steps.add("make an own procfs", Op::NewMount(system, procfs));
         for (name, value) in &self.sysctls {
-            target_parts(name, Kind::File)?;
+            target(name, Kind::File)?;
             let path = CString::new(format!("sys/{name}"))?;
             let write = Op::Write(procfs, path, value.clone().into_bytes());
             steps.add(format!("set the kernel parameter `{name}`"), write);
@@ -301,8 +317,8 @@ impl Plan {
         let Some(slave) = lower_terminal(&self.process, steps, root)? else { return Ok(None) };
         let (console, place) = (steps.scratch.made, steps.scratch.place);
         steps.add("clone the terminal", Op::CloneTree(slave, Depth::One, console));
-        let target = target_parts("dev/console", Kind::File)?;
-        steps.add("create `/dev/console`", Op::Ensure(root, target, place));
+        let console_path = target("dev/console", Kind::File)?;
+        steps.add("create `/dev/console`", Op::Ensure(root, console_path, place));
         steps.add("mount `/dev/console`", Op::Attach(console, place));
         Ok(Some(slave))
     }
@@ -324,11 +340,6 @@ impl Plan {
         if self.read_only_root {
             let set = Attributes { set: READ_ONLY.into(), ..Attributes::default() };
             steps.add("make the root read-only", Op::SetAttributes(root, Depth::One, set));
-        }
-        if let Some(propagation) = self.propagation {
-            let set = Attributes { propagation: propagation as u64, ..Attributes::default() };
-            let op = Op::SetAttributes(root, Depth::All, set);
-            steps.add("set the propagation of the root", op);
         }
         Ok(())
     }

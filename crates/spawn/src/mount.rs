@@ -1,5 +1,6 @@
 //! Mounts of a plan, and their lowering.
 
+use std::collections::BTreeMap;
 use std::ffi::{CString, NulError};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -7,9 +8,11 @@ use std::sync::Arc;
 
 use creel_sys::program::{Attributes, Depth, Kind, NewFileSystem, Op, Slot, Target};
 
+use crate::device::single_name;
 use crate::error::SpawnError;
 use crate::lower::Steps;
 use crate::root::encode;
+use crate::userns::IdMaps;
 
 /// `MOUNT_ATTR_RDONLY`.
 pub const READ_ONLY: u32 = 1;
@@ -29,7 +32,8 @@ pub const NO_DIR_ATIME: u32 = 0x80;
 pub const NO_SYMLINKS: u32 = 0x0020_0000;
 /// `MOUNT_ATTR__ATIME`: must be cleared where one of its kind is set.
 const ATIME: u32 = 0x70;
-const PROC_SUPER_MAGIC: i64 = 0x9fa0;
+/// The magic number of procfs (`statfs(2)`).
+pub const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 const SYSFS_MAGIC: i64 = 0x6265_6572;
 
 /// How mounts made at one place reach its copies.
@@ -68,6 +72,35 @@ pub enum Source {
     BindOne(PathBuf),
     /// A detached mount, such as [`crate::mount::detached`] makes.
     Mount(Arc<OwnedFd>),
+    /// A file or directory of the host with ids of its own.
+    Mapped(Mapped),
+    /// What is mounted there already, which gets other attributes.
+    There,
+}
+
+/// A file or directory of the host whose files have other owners than on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// Its path.
+    pub path: PathBuf,
+    /// Whether the mounts below it come too.
+    pub depth: Depth,
+    /// Whether those are mapped as well.
+    pub mapped: Depth,
+    /// Ids on disk, as those inside of a user namespace, and ids that they are shown as, as those
+    /// outside.
+    pub maps: IdMaps,
+}
+
+/// What a new file system is, besides its type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Symbolic links made in it: name, text.
+    pub links: Vec<(String, String)>,
+    /// Whether it gets the permission bits of the directory that it covers.
+    pub same_mode: bool,
+    /// Whether it gets what is in that directory.
+    pub copied: bool,
 }
 
 /// `MOUNT_ATTR_*` to set and to clear.
@@ -92,13 +125,49 @@ pub struct Mount {
     pub all: Change,
     /// Propagation, and whether it reaches the mounts below; private if not said.
     pub propagation: Option<(Propagation, Depth)>,
+    /// A path of the host that is bound read-only where the kernel refuses a new file system.
+    pub stand_in: Option<PathBuf>,
+    /// The magic number of the file system that a bound source must be of.
+    pub magic: Option<i64>,
+    /// What is in a new file system.
+    pub contents: Contents,
 }
 
 impl Mount {
     /// A mount that has attributes, like all mounts below it.
     pub fn new(source: Source, target: impl Into<String>, attributes: u32) -> Self {
-        let all = Change { set: attributes, clear: 0 };
-        Self { source, target: target.into(), one: Change::default(), all, propagation: None }
+        Self {
+            source,
+            target: target.into(),
+            one: Change::default(),
+            all: Change { set: attributes, clear: 0 },
+            propagation: None,
+            stand_in: None,
+            magic: None,
+            contents: Contents::default(),
+        }
+    }
+
+    /// Whether it must stay writable until all is made that is in it: what it is mounted on is copied
+    /// to it, or one of the later mounts is below it.
+    fn waits(&self, later: &[Self]) -> bool {
+        let read_only = (self.one.set | self.all.set) & READ_ONLY != 0;
+        let Source::New(kind, _) = &self.source else { return false };
+        if !read_only || kind != "tmpfs" {
+            return false;
+        }
+        let place = self.target.trim_matches('/');
+        let below = |mount: &Self| {
+            let rest = mount.target.trim_matches('/').strip_prefix(place);
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        // `/dev` gets nodes and links.
+        self.contents != Contents::default() || place == "dev" || later.iter().any(below)
+    }
+
+    /// Whether it is a new file system.
+    fn is_new(&self) -> bool {
+        matches!(self.source, Source::Proc | Source::Sysfs | Source::New(..))
     }
 
     fn bound(&self) -> Option<(&PathBuf, Depth)> {
@@ -139,14 +208,14 @@ pub fn idmapped(
 pub(crate) fn lower_connected(
     steps: &mut Steps,
     mounts: &[Mount],
-) -> Result<Vec<(usize, Slot)>, SpawnError> {
-    let mut made = Vec::new();
+) -> Result<BTreeMap<usize, Slot>, SpawnError> {
+    let mut made = BTreeMap::new();
     for (index, mount) in mounts.iter().enumerate() {
         let connects = mount.propagation.is_some_and(|(kind, _)| kind.connects());
         if let (true, Some((path, depth))) = (connects, mount.bound()) {
             let slot = steps.slot();
-            clone_host(steps, path, depth, slot)?;
-            made.push((index, slot));
+            clone_host(steps, path, depth, mount.magic, slot)?;
+            made.insert(index, slot);
         }
     }
     Ok(made)
@@ -156,14 +225,13 @@ pub(crate) fn lower_connected(
 pub(crate) fn lower_others(
     steps: &mut Steps,
     mounts: &[Mount],
-    made: &mut Vec<(usize, Slot)>,
+    made: &mut BTreeMap<usize, Slot>,
 ) -> Result<(), SpawnError> {
     for (index, mount) in mounts.iter().enumerate() {
-        let known = made.iter().any(|(at, _)| *at == index);
-        if let (false, Some((path, depth))) = (known, mount.bound()) {
+        if let (false, Some((path, depth))) = (made.contains_key(&index), mount.bound()) {
             let slot = steps.slot();
-            clone_host(steps, path, depth, slot)?;
-            made.push((index, slot));
+            clone_host(steps, path, depth, mount.magic, slot)?;
+            made.insert(index, slot);
         }
     }
     Ok(())
@@ -173,45 +241,76 @@ fn clone_host(
     steps: &mut Steps,
     path: &std::path::Path,
     depth: Depth,
+    magic: Option<i64>,
     out: Slot,
 ) -> Result<(), SpawnError> {
     let (name, source) = (path.display(), steps.scratch.source);
     steps.add(format!("open `{name}`"), Op::OpenHost(encode(path)?, source));
+    if let Some(magic) = magic {
+        steps.add(format!("verify `{name}`"), Op::CheckFileSystem(source, magic));
+    }
     steps.add(format!("clone `{name}`"), Op::CloneTree(source, depth, out));
     Ok(())
 }
 
-/// Adds the steps of one mount; `connected` holds its clone if there is one already.
-pub(crate) fn lower_mount(
+/// Adds the steps of one mount; `connected` holds its clone if there is one already. Returns the slot of
+/// one that is to become read-only when all is made, and its place.
+pub(crate) fn lower_mount<'a>(
     steps: &mut Steps,
     root: Slot,
-    mount: &Mount,
+    mount: &'a Mount,
     connected: Option<Slot>,
-) -> Result<(), SpawnError> {
-    let place = steps.scratch.place;
-    let target = &mount.target;
-    let made = lower_source(steps, mount, connected)?;
+    later: &[Mount],
+) -> Result<Option<(&'a str, Slot)>, SpawnError> {
+    if matches!(mount.source, Source::There) {
+        return lower_remount(steps, root, mount).map(|()| None);
+    }
+    let (place, target, waits) = (steps.scratch.place, &mount.target, mount.waits(later));
+    let late = waits.then(|| steps.slot());
+    let made = lower_source(steps, mount, connected, late)?;
     lower_attributes(steps, mount, made);
-    let kind = match mount.source {
-        Source::Bind(_) | Source::BindOne(_) | Source::Mount(_) => Kind::Like(made),
-        _ => Kind::Directory,
-    };
-    let ensure = Op::Ensure(root, target_parts(target, kind)?, place);
+    let kind = if mount.is_new() { Kind::Directory } else { Kind::Like(made) };
+    let ensure = Op::Ensure(root, self::target(target, kind)?, place);
     steps.add(format!("create the mount point `{target}`"), ensure);
     let magic = match mount.source {
         Source::Proc => Some(PROC_SUPER_MAGIC),
         Source::Sysfs => Some(SYSFS_MAGIC),
         _ => None,
     };
-    let Some(magic) = magic else {
-        steps.add(format!("mount `{target}`"), Op::Attach(made, place));
-        return Ok(());
-    };
-    open_real(steps, root, target, place)?;
+    if magic.is_some() {
+        open_real(steps, root, target, place)?;
+    }
     steps.add(format!("mount `{target}`"), Op::Attach(made, place));
-    let found = steps.scratch.source;
-    open_real(steps, root, target, found)?;
-    steps.add(format!("verify `{target}`"), Op::CheckFileSystem(found, magic));
+    if let Some(magic) = magic {
+        let found = steps.scratch.source;
+        open_real(steps, root, target, found)?;
+        steps.add(format!("verify `{target}`"), Op::CheckFileSystem(found, magic));
+    }
+    lower_contents(steps, mount, made)?;
+    Ok(late.map(|slot| (target.as_str(), slot)))
+}
+
+/// Fills a new file system; the place is that which it covers.
+fn lower_contents(steps: &mut Steps, mount: &Mount, made: Slot) -> Result<(), SpawnError> {
+    let (place, target, contents) = (steps.scratch.place, &mount.target, &mount.contents);
+    if contents.same_mode {
+        steps.add(format!("set the mode of `{target}`"), Op::CopyMode(place, made));
+    }
+    if contents.copied {
+        steps.add(format!("copy what was in `{target}`"), Op::CopyTree(place, made));
+    }
+    for (name, text) in &contents.links {
+        let link = Op::Link(CString::new(text.as_str())?, made, single_name(name)?);
+        steps.add(format!("link `{name}` in `{target}`"), link);
+    }
+    Ok(())
+}
+
+fn lower_remount(steps: &mut Steps, root: Slot, mount: &Mount) -> Result<(), SpawnError> {
+    let (place, target) = (steps.scratch.place, &mount.target);
+    let path = self::target(target, Kind::Directory)?.path;
+    steps.add(format!("open `{target}`"), Op::OpenInRoot(root, path, place));
+    lower_attributes(steps, mount, place);
     Ok(())
 }
 
@@ -219,19 +318,24 @@ fn lower_source(
     steps: &mut Steps,
     mount: &Mount,
     connected: Option<Slot>,
+    late: Option<Slot>,
 ) -> Result<Slot, SpawnError> {
     if let Some(slot) = connected {
         return Ok(slot);
     }
-    let made = steps.scratch.made;
+    let made = late.unwrap_or(steps.scratch.made);
     if let Source::Mount(fd) = &mount.source {
         return Ok(steps.program.give(Arc::clone(fd)));
     }
     if let Some((path, depth)) = mount.bound() {
-        clone_host(steps, path, depth, made)?;
+        clone_host(steps, path, depth, mount.magic, made)?;
         return Ok(made);
     }
-    let system = file_system(&mount.source, mount.all.set | mount.one.set)?;
+    if !mount.is_new() {
+        return Ok(made);
+    }
+    let keep = if late.is_some() { !READ_ONLY } else { !0 };
+    let system = file_system(mount, (mount.all.set | mount.one.set) & keep)?;
     steps.add(format!("make the mount for `{}`", mount.target), Op::NewMount(system, made));
     Ok(made)
 }
@@ -239,7 +343,7 @@ fn lower_source(
 /// A new file system has its attributes from the start.
 fn lower_attributes(steps: &mut Steps, mount: &Mount, made: Slot) {
     let target = &mount.target;
-    let bound = mount.bound().is_some() || matches!(mount.source, Source::Mount(_));
+    let bound = !mount.is_new();
     for (change, depth) in [(mount.all, Depth::All), (mount.one, Depth::One)] {
         if bound && change != Change::default() {
             let op = Op::SetAttributes(made, depth, attributes(change));
@@ -264,12 +368,12 @@ fn open_real(steps: &mut Steps, root: Slot, path: &str, out: Slot) -> Result<(),
     Ok(())
 }
 
-fn file_system(source: &Source, attributes: u32) -> Result<NewFileSystem, NulError> {
-    let (kind, options): (&str, &[String]) = match source {
-        Source::Proc => ("proc", &[]),
-        Source::Sysfs => ("sysfs", &[]),
-        Source::New(kind, options) => (kind, options),
-        Source::Bind(_) | Source::BindOne(_) | Source::Mount(_) => ("none", &[]),
+fn file_system(mount: &Mount, attributes: u32) -> Result<NewFileSystem, SpawnError> {
+    let own = |kind: &'static str| (kind, vec![format!("source={kind}")]);
+    let (kind, options): (&str, _) = match &mount.source {
+        Source::Sysfs => own("sysfs"),
+        Source::New(kind, options) => (kind, options.clone()),
+        _ => own("proc"),
     };
     let options = options
         .iter()
@@ -278,21 +382,17 @@ fn file_system(source: &Source, attributes: u32) -> Result<NewFileSystem, NulErr
             None => Ok((CString::new(option.as_str())?, None)),
         })
         .collect::<Result<_, NulError>>()?;
-    Ok(NewFileSystem { kind: CString::new(kind)?, options, attributes })
+    let stand_in = mount.stand_in.as_deref().map(encode).transpose()?;
+    Ok(NewFileSystem { kind: CString::new(kind)?, options, attributes, stand_in })
 }
 
-/// Splits a path for creation; `..` is refused, as what it means depends on links.
-pub(crate) fn target_parts(path: &str, kind: Kind) -> Result<Target, SpawnError> {
-    let (mut parts, mut whole) = (Vec::new(), String::new());
-    for name in path.split('/').filter(|name| !matches!(*name, "" | ".")) {
-        if name == ".." {
-            return Err(SpawnError::ParentInPath { path: path.into() });
-        }
-        if !whole.is_empty() {
-            whole.push('/');
-        }
-        whole.push_str(name);
-        parts.push((CString::new(whole.as_str())?, CString::new(name)?));
+/// A path of which what is missing is made; `..` is refused, as what it means depends on links.
+pub(crate) fn target(path: &str, kind: Kind) -> Result<Target, SpawnError> {
+    let names = path.split('/').filter(|name| !matches!(*name, "" | "."));
+    let names: Vec<_> = names.collect();
+    if names.contains(&"..") {
+        return Err(SpawnError::ParentInPath { path: path.into() });
     }
-    Ok(Target { parts, kind })
+    let path = if names.is_empty() { ".".into() } else { names.join("/") };
+    Ok(Target { path: CString::new(path)?, kind })
 }

@@ -5,10 +5,13 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use creel_sys::program::Depth;
+
 use crate::cgroup::Cgroup;
 use crate::device::Device;
+use crate::mapped::MappedMounts;
 use crate::mount::{Mount, Propagation};
-use crate::root::Root;
+use crate::root::{Change, Root};
 
 /// A new namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,10 +156,13 @@ pub struct Process {
 pub struct Plan {
     /// What becomes the root.
     pub root: Root,
+    /// How it becomes the root.
+    pub root_change: Change,
     /// Whether the root is read-only.
     pub read_only_root: bool,
-    /// How mounts of the host and of the container reach each other; private if not said.
-    pub propagation: Option<Propagation>,
+    /// How what is mounted on the root later reaches its copies, and whether so does what is mounted
+    /// below; private if not said. With the host it is never connected, as single mounts can be.
+    pub propagation: Option<(Propagation, Depth)>,
     /// New namespaces; must hold `Mount`.
     pub namespaces: Vec<Namespace>,
     /// User ids; written only with a new user namespace.
@@ -198,7 +204,7 @@ impl fmt::Display for Plan {
                 writeln!(f, "{name} map: {inside} -> {outside}, {count}")?;
             }
         }
-        match self.lower() {
+        match self.lower(&MappedMounts::default()) {
             Ok(steps) => steps.names.iter().try_for_each(|name| writeln!(f, "{name}")),
             Err(error) => writeln!(f, "invalid: {error}"),
         }

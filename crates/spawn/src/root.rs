@@ -1,7 +1,9 @@
 //! The root of a plan, and its lowering.
 
 use std::ffi::CString;
+use std::fs;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use creel_sys::program::{self, Attributes, Depth, Op, Slot};
 
 use crate::error::SpawnError;
 use crate::lower::Steps;
-use crate::mount::{NO_DEVICES, Propagation};
+use crate::mount::NO_DEVICES;
 
 /// What becomes the root of a process.
 #[derive(Clone, Debug)]
@@ -32,9 +34,25 @@ impl Root {
         Self::Directory { path: path.into(), attributes: NO_DEVICES }
     }
 
+    /// The directory, if it is one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        if let Self::Directory { path, .. } = self { Some(path) } else { None }
+    }
+
     pub(crate) const fn is_directory(&self) -> bool {
         matches!(self, Self::Directory { .. })
     }
+}
+
+/// How a root becomes that of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Change {
+    /// The old one goes away (`pivot_root(2)`).
+    #[default]
+    Pivot,
+    /// It is moved over the old one, where that cannot go: an initial root in memory. What is below can
+    /// be reached by who may unmount or knows a way; the host's own `/proc` and `/sys` are gone.
+    Move,
 }
 
 impl Default for Root {
@@ -116,37 +134,20 @@ impl Overlay {
 }
 
 /// Adds the steps that mount the root; the slot holds its mount.
-pub(crate) fn lower_root(
-    steps: &mut Steps,
-    root: &Root,
-    propagation: Option<Propagation>,
-) -> Result<Slot, SpawnError> {
+pub(crate) fn lower_root(steps: &mut Steps, root: &Root) -> Result<Slot, SpawnError> {
     match root {
-        Root::Directory { path, attributes } => {
-            lower_directory(steps, path, *attributes, propagation)
-        }
+        Root::Directory { path, attributes } => lower_directory(steps, path, *attributes),
         Root::Overlay(overlay) => lower_overlay(steps, overlay),
     }
 }
 
-fn lower_directory(
-    steps: &mut Steps,
-    path: &Path,
-    attributes: u32,
-    propagation: Option<Propagation>,
-) -> Result<Slot, SpawnError> {
+fn lower_directory(steps: &mut Steps, path: &Path, attributes: u32) -> Result<Slot, SpawnError> {
     let (place, root) = (steps.scratch.place, steps.slot());
     let host = encode(path)?;
-    // A clone made before the host's mounts become private stays connected with them.
-    let connected = propagation.is_some_and(Propagation::connects);
-    if !connected {
-        steps.add("make mounts private", Op::PrivateMounts);
-    }
+    // Whatever the propagation: the host must not get what is mounted in the root.
+    steps.add("make mounts private", Op::PrivateMounts);
     steps.add(format!("open the root `{}`", path.display()), Op::OpenHost(host, place));
     steps.add("clone the root", Op::CloneTree(place, Depth::All, root));
-    if connected {
-        steps.add("make mounts private", Op::PrivateMounts);
-    }
     if attributes != 0 {
         let set = Attributes { set: attributes.into(), ..Attributes::default() };
         steps.add("restrict the root", Op::SetAttributes(root, Depth::One, set));
@@ -182,6 +183,72 @@ fn lower_overlay(steps: &mut Steps, overlay: &Overlay) -> Result<Slot, SpawnErro
     Ok(root)
 }
 
+/// Adds the steps that make the mount in a slot the root.
+pub(crate) fn lower_change(
+    steps: &mut Steps,
+    change: Change,
+    path: &Path,
+    root: Slot,
+) -> Result<(), SpawnError> {
+    if change == Change::Pivot {
+        steps.add("change the root", Op::PivotRoot(root));
+        return Ok(());
+    }
+    let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(SpawnError::ReadMounts)?;
+    // What is mounted later is on top.
+    for place in full_views(&mounts).iter().rev().filter(|place| !place.starts_with(path)) {
+        steps.add(format!("take away `{}`", place.display()), Op::Uncover(encode(place)?));
+    }
+    steps.add("move the root", Op::MoveRoot(root));
+    Ok(())
+}
+
+/// Where whole procfs and sysfs are mounted (`proc_pid_mountinfo(5)`). A namespace in which one is
+/// without covers lets its root mount another (`mount_too_revealing` of the kernel).
+fn full_views(mountinfo: &str) -> Vec<PathBuf> {
+    let place = |line: &str| {
+        let (before, after) = line.split_once(" - ")?;
+        let mut fields = before.split(' ').skip(3);
+        let (root, place) = (fields.next()?, fields.next()?);
+        let whole = root == "/" && matches!(after.split(' ').next()?, "proc" | "sysfs");
+        whole.then(|| unescape(place))
+    };
+    mountinfo.lines().filter_map(place).collect()
+}
+
+/// Blanks and the like are three octal digits behind a backslash.
+fn unescape(text: &str) -> PathBuf {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let [first, after @ ..] = rest {
+        let code = after.get(..3).filter(|_| *first == b'\\');
+        let code = code.and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(3..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+}
+
 pub(crate) fn encode(path: &Path) -> Result<CString, SpawnError> {
     Ok(CString::new(path.as_os_str().as_encoded_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_views_of_the_kernel_are_found() {
+        let text = "1 0 0:1 / / rw - ext4 /dev/vda rw\n2 1 0:2 / /proc rw - proc proc rw\n\
+                    3 1 0:3 / /a\\040b/sys ro shared:1 - sysfs none rw\n\
+                    4 1 0:2 /sys /x rw - proc proc rw\n";
+        assert_eq!(full_views(text), [PathBuf::from("/proc"), PathBuf::from("/a b/sys")]);
+    }
 }

@@ -12,20 +12,24 @@ const IDMAP: u64 = 0x0010_0000;
 /// # Errors
 /// Fails without `CAP_SYS_ADMIN`, or as `open_tree` (5.2) and `mount_setattr` (5.12) do.
 pub fn clone_detached(path: &CStr, attributes: u64) -> io::Result<OwnedFd> {
-    // 1 is OPEN_TREE_CLONE.
-    let flags = 1 | libc::O_CLOEXEC;
-    // SAFETY: the path is null-terminated; a descriptor returned is new and nothing else owns it.
-    let mount = unsafe {
-        let fd = libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags);
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        OwnedFd::from_raw_fd(fd as i32)
-    };
+    let mount = clone(path, 0)?;
     if attributes != 0 {
         set_attributes(mount.as_fd(), [attributes, 0, 0, 0])?;
     }
     Ok(mount)
+}
+
+fn clone(path: &CStr, depth: i32) -> io::Result<OwnedFd> {
+    // 1 is OPEN_TREE_CLONE.
+    let flags = 1 | libc::O_CLOEXEC | depth;
+    // SAFETY: the path is null-terminated; a descriptor returned is new and nothing else owns it.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags);
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(OwnedFd::from_raw_fd(fd as i32))
+    }
 }
 
 /// Clones a mount as [`clone_detached`] does, with ids mapped as in a user namespace: what a file
@@ -37,6 +41,25 @@ pub fn clone_idmapped(path: &CStr, attributes: u64, userns: BorrowedFd<'_>) -> i
     let mount = clone_detached(path, 0)?;
     let userns = u64::try_from(userns.as_raw_fd()).map_err(io::Error::other)?;
     set_attributes(mount.as_fd(), [attributes | IDMAP, 0, 0, userns])?;
+    Ok(mount)
+}
+
+/// Clones the mount at a path as a detached one that is private: nothing that is mounted on it shows
+/// outside, nor the other way round. `below` clones the mounts below it too, `all` maps their ids as well.
+///
+/// # Errors
+/// Fails as [`clone_idmapped`] does.
+pub fn clone_private_idmapped(
+    path: &CStr,
+    below: bool,
+    all: bool,
+    userns: BorrowedFd<'_>,
+) -> io::Result<OwnedFd> {
+    let recursive = |wanted| if wanted { libc::AT_RECURSIVE } else { 0 };
+    let mount = clone(path, recursive(below))?;
+    set(mount.as_fd(), [0, 0, libc::MS_PRIVATE, 0], recursive(below))?;
+    let userns = u64::try_from(userns.as_raw_fd()).map_err(io::Error::other)?;
+    set(mount.as_fd(), [IDMAP, 0, 0, userns], recursive(all))?;
     Ok(mount)
 }
 

@@ -5,14 +5,23 @@
 //! its index and error over a socket that a successful `execve` closes.
 
 mod call;
+mod classic;
+mod cover;
+mod device;
 mod execute;
 mod listen;
 mod message;
+mod mounts;
 mod op;
 mod overlay;
+mod places;
+mod root;
 mod run;
 mod running;
 mod terminal;
+mod text;
+mod tree;
+mod walk;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -21,11 +30,11 @@ use std::sync::Arc;
 
 use libc::c_int;
 
-use call::{SLOTS, State, errno, high, ok};
+use call::{DESCRIPTORS, State, errno, high, ok};
 pub use listen::{Listen, nobody, released};
 pub use op::{
-    Attributes, CapabilitySets, Depth, Filter, Kind, NewFileSystem, Op, Overlay, Slot, Strings,
-    Target, Terminal,
+    Attributes, CapabilitySets, Depth, Device, Filter, Kind, NewFileSystem, Op, Overlay, Slot,
+    Strings, Target, Terminal,
 };
 pub use running::{Running, kill, open_process, raise_limit, send_signal};
 
@@ -72,7 +81,7 @@ impl From<io::Error> for Failure {
 }
 
 impl Program {
-    /// Reserves a slot; using more than 128 makes the call that uses it fail with `EINVAL`.
+    /// Reserves a slot, a descriptor of the child's once it is used.
     pub fn slot(&mut self) -> Slot {
         self.slots += 1;
         Slot(self.slots - 1)
@@ -172,12 +181,13 @@ impl Program {
             args.flags |= CLONE_INTO_CGROUP;
             args.cgroup = fd.as_raw_fd() as u64;
         }
+        let mut state = State::new(self.slots, wait.as_raw_fd(), report.as_raw_fd());
         // SAFETY: without CLONE_VM the child has its own copy of this memory and stack; it only
         // reads prepared data and makes system calls until it executes or exits.
         let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
         match pid {
             -1 => Err(io::Error::last_os_error()),
-            0 => self.child(wait.as_raw_fd(), report.as_raw_fd()),
+            0 => self.child(&mut state),
             pid => {
                 // SAFETY: the kernel stored a new descriptor that nothing else owns.
                 let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -186,11 +196,10 @@ impl Program {
         }
     }
 
-    fn child(&self, wait: RawFd, report: RawFd) -> ! {
-        let mut state = State { slots: [-1; SLOTS], wait, report, kept: 3 };
-        let mut failed = self.isolate(&mut state).is_none().then_some(self.ops.len());
+    fn child<'a>(&'a self, state: &mut State<'a>) -> ! {
+        let mut failed = self.isolate(state).is_none().then_some(self.ops.len());
         if failed.is_none() {
-            failed = self.ops.iter().position(|op| run::run(op, &mut state).is_none());
+            failed = self.ops.iter().position(|op| run::run(op, state).is_none());
         }
         if let Some(index) = failed {
             let message = [index as i32, errno()];
@@ -203,7 +212,7 @@ impl Program {
 
     /// Leaves the child nothing of the parent but the descriptors it was given. This also closes
     /// the parent's end of the pipe, so that its death ends the wait.
-    fn isolate(&self, state: &mut State) -> Option<()> {
+    fn isolate(&self, state: &mut State<'_>) -> Option<()> {
         let none = 0u64;
         let (how, null) = (libc::SIG_SETMASK, 0usize);
         // SAFETY: the mask outlives the call. CLONE_CLEAR_SIGHAND leaves ignored signals ignored,
@@ -220,16 +229,13 @@ impl Program {
         if !self.descriptors.is_empty() {
             state.kept = self.place_descriptors()?;
         }
-        let mut keep = [-1; SLOTS + 2];
-        let open = state.slots.iter().chain([&state.wait, &state.report]);
-        keep.iter_mut().zip(open).for_each(|(place, fd)| *place = *fd);
-        state.close_others(keep)
+        state.close_foreign()
     }
 
     fn place_descriptors(&self) -> Option<u32> {
         // First all out of the way: a source may have the number of another's place.
-        let mut sources = [-1; SLOTS];
-        if self.descriptors.len() > SLOTS {
+        let mut sources = [-1; DESCRIPTORS];
+        if self.descriptors.len() > DESCRIPTORS {
             return call::fail(libc::EMFILE);
         }
         for (place, fd) in sources.iter_mut().zip(&self.descriptors) {

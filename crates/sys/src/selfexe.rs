@@ -2,7 +2,8 @@
 //!
 //! A process whose root is the host's root user can open `/proc/PID/exe` of a runtime that enters
 //! its container, and overwrite it (CVE-2019-5736). On a read-only mount that is attached nowhere
-//! the file cannot be opened for writing.
+//! the file cannot be opened for writing. Where such mounts cannot be made, a copy in memory that
+//! nothing can change any more is executed.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -24,8 +25,13 @@ const RUNNING: &CStr = c"/proc/self/exe";
 /// # Errors
 /// Fails without `CAP_SYS_ADMIN` or as `open_tree`, `mount_setattr` (5.12) and `execveat` do.
 pub fn protect(argv: Vec<CString>, env: Vec<CString>) -> io::Result<()> {
-    let Some(mount) = mount()? else { return Ok(()) };
-    execute(&mount, argv, env)
+    if is_protected()? {
+        return Ok(());
+    }
+    match clone_detached(RUNNING, READ_ONLY) {
+        Ok(mount) => execute(&mount, argv, env),
+        Err(error) => execute(&copy(&error)?, argv, env),
+    }
 }
 
 /// Does what [`protect`] does and leaves the mount open for the new program, as the descriptor that
@@ -35,7 +41,14 @@ pub fn protect(argv: Vec<CString>, env: Vec<CString>) -> io::Result<()> {
 /// # Errors
 /// As [`protect`].
 pub fn protect_and_pass(argv: Vec<CString>, mut env: Vec<CString>, name: &str) -> io::Result<()> {
-    let Some(mount) = mount()? else { return Ok(()) };
+    if is_protected()? {
+        return Ok(());
+    }
+    let mount = match clone_detached(RUNNING, READ_ONLY) {
+        Ok(mount) => mount,
+        // A copy is no mount, and nothing to pass.
+        Err(error) => return execute(&copy(&error)?, argv, env),
+    };
     // SAFETY: takes integers; the descriptor is this function's own.
     check(unsafe { libc::fcntl(mount.as_raw_fd(), libc::F_SETFD, 0) }.into())?;
     env.push(CString::new(format!("{name}={}", mount.as_raw_fd()))?);
@@ -52,7 +65,7 @@ pub fn protect_and_pass(argv: Vec<CString>, mut env: Vec<CString>, name: &str) -
 /// Fails where user namespaces are forbidden or the file is no longer at its path (`ESTALE`), or as
 /// [`protect`].
 pub fn protect_as_user(argv: Vec<CString>, mut env: Vec<CString>, name: &str) -> io::Result<()> {
-    if is_read_only()? || !is_in_reach()? {
+    if is_protected()? || !is_in_reach()? {
         return Ok(());
     }
     let path = std::fs::read_link("/proc/self/exe")?;
@@ -131,9 +144,40 @@ fn mount_of_child(path: &Path) -> io::Result<OwnedFd> {
     running.sent.take().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
 }
 
-/// A detached read-only mount of this program's file, unless it is on a read-only one already.
-fn mount() -> io::Result<Option<OwnedFd>> {
-    if is_read_only()? { Ok(None) } else { clone_detached(RUNNING, READ_ONLY).map(Some) }
+/// Whether this program runs from where its file cannot be changed: a read-only mount, or a sealed copy.
+fn is_protected() -> io::Result<bool> {
+    if is_read_only()? {
+        return Ok(true);
+    }
+    // Only files in memory have no name and can be sealed.
+    if !std::fs::read_link("/proc/self/exe")?.as_os_str().as_bytes().starts_with(b"/memfd:") {
+        return Ok(false);
+    }
+    let own = std::fs::File::open("/proc/self/exe")?;
+    // SAFETY: takes integers.
+    let seals = unsafe { libc::fcntl(own.as_raw_fd(), libc::F_GET_SEALS) };
+    Ok(seals >= 0 && seals & SEALS == SEALS)
+}
+
+const SEALS: i32 = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+
+/// A copy of this program in memory that cannot be changed, where a mount of it could not be made for
+/// this reason.
+fn copy(reason: &io::Error) -> io::Result<OwnedFd> {
+    let known = [libc::ENOSYS, libc::EPERM, libc::EINVAL];
+    if !reason.raw_os_error().is_some_and(|errno| known.contains(&errno)) {
+        return Err(io::Error::from_raw_os_error(reason.raw_os_error().unwrap_or(libc::EIO)));
+    }
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: the name is null-terminated; a descriptor returned is new and nothing else owns it.
+    let mut copy = unsafe {
+        let fd = check(libc::memfd_create(c"creel".as_ptr(), flags).into())?;
+        std::fs::File::from_raw_fd(fd as i32)
+    };
+    io::copy(&mut std::fs::File::open("/proc/self/exe")?, &mut copy)?;
+    // SAFETY: takes integers.
+    check(unsafe { libc::fcntl(copy.as_raw_fd(), libc::F_ADD_SEALS, SEALS) }.into())?;
+    Ok(copy.into())
 }
 
 /// Whether this program runs from a read-only mount.

@@ -65,6 +65,7 @@ fn bind(source: PathBuf, target: &str) -> spec::Mount {
         kind: Some("bind".to_owned()),
         source: Some(source),
         options: ["bind", "nosuid", "nodev", "noexec"].map(str::to_owned).to_vec(),
+        ..spec::Mount::default()
     }
 }
 

@@ -211,6 +211,7 @@ impl Volume {
             kind: Some(kind.to_owned()),
             source: source.or_else(|| Some("tmpfs".into())),
             options,
+            ..spec::Mount::default()
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use creel_spawn::cgroup::{Cgroup, Hierarchy};
-use creel_spawn::{Plan, Rest, Stdio};
+use creel_spawn::{Plan, Rest, RootChange, Stdio};
 use jiff::Timestamp;
 
 use super::Runtime;
@@ -51,6 +51,8 @@ pub struct Create {
     pub config: Option<PathBuf>,
     /// Where its terminal goes.
     pub console: Console,
+    /// How the root file system becomes the container's root.
+    pub root_change: RootChange,
     /// Its standard descriptors and those that follow them, unless it has a terminal.
     pub stdio: Stdio,
 }
@@ -130,7 +132,8 @@ fn make(
         When::Now => None,
     };
     let (stdio, cgroup) = (create.stdio.clone(), Some(Arc::clone(&group)));
-    let options = Options { stdio, cgroup, hold, ..Options::default() };
+    let root_change = create.root_change;
+    let options = Options { stdio, cgroup, hold, root_change, ..Options::default() };
     let made = lower(&spec, &options)
         .map_err(LifecycleError::from)
         .and_then(|plan| spawn(directory, &plan, bundle, &group))

@@ -26,6 +26,7 @@ use creel_base::path::Dir;
 use rustix::fs::Mode;
 
 pub use create::{Console, Create};
+pub use creel_spawn::RootChange;
 pub use delete::Deletion;
 pub use error::LifecycleError;
 pub use exec::Exec;

@@ -37,17 +37,8 @@ const PROPERTIES: [&str; 27] = [
 /// The first such property that says something.
 pub(super) fn find(spec: &Value) -> Option<String> {
     let says = |pointer: &&str| spec.pointer(pointer).is_some_and(says_something);
-    let fixed = PROPERTIES.into_iter().find(says);
     let name = |pointer: &str| pointer.trim_start_matches('/').replace('/', ".");
-    fixed.map(name).or_else(|| mapped_mount(spec))
-}
-
-/// Mounts with id maps of their own.
-fn mapped_mount(spec: &Value) -> Option<String> {
-    let mounts = spec.get("mounts")?.as_array()?;
-    let mapped = |mount: &Value| mount.get("uidMappings").is_some_and(says_something);
-    let index = mounts.iter().position(mapped)?;
-    Some(format!("mounts[{index}].uidMappings"))
+    PROPERTIES.into_iter().find(says).map(name)
 }
 
 fn says_something(value: &Value) -> bool {
@@ -76,7 +67,6 @@ mod tests {
                 r#"{"linux": {"resources": {"cpu": {"shares": 2}}}}"#,
                 Some("linux.resources.cpu.shares"),
             ),
-            (r#"{"mounts": [{}, {"uidMappings": [1]}]}"#, Some("mounts[1].uidMappings")),
         ] {
             let spec = serde_json::from_str(json).unwrap();
             assert_eq!(find(&spec).as_deref(), found, "{json}");

@@ -1,5 +1,7 @@
 //! Lowering of `linux.devices`, and the devices that every container has.
 
+use std::collections::HashSet;
+
 use creel_spawn::{Device, DeviceKind};
 
 use super::error::{LowerError, value};
@@ -14,26 +16,35 @@ pub(super) struct Devices {
 
 pub(super) fn lower(spec: &Spec, linux: &Linux) -> Result<Devices, LowerError> {
     let mut devices = Devices { nodes: Vec::new(), links: Vec::new() };
-    if has_own_dev(spec) {
-        let default = defaults::DEVICES
-            .map(|(name, major, minor)| Device::character(name, [major, minor], 0o666));
+    if !is_dev_bound(spec) {
+        let default = defaults::DEVICES.map(|(name, major, minor)| {
+            Device::character(format!("/dev/{name}"), [major, minor], 0o666)
+        });
         devices.nodes.extend(default);
         devices.links.extend(defaults::LINKS.map(|(name, text)| (name.into(), text.into())));
     }
     for (index, device) in linux.devices.iter().enumerate() {
         let device = lower_device(&format!("linux.devices[{index}]"), device)?;
-        // A container may ask for one of the usual ones with other permissions.
-        devices.nodes.retain(|known| known.name != device.name);
         devices.nodes.push(device);
     }
+    only_last(&mut devices.nodes);
     Ok(devices)
 }
 
-/// Whether `/dev` is a file system of the container's, not the host's or the image's.
-fn has_own_dev(spec: &Spec) -> bool {
-    let mut dev =
-        spec.mounts.iter().filter(|mount| mount.destination.trim_end_matches('/') == "/dev");
-    dev.next_back().is_some_and(|mount| MountOptions::parse(&mount.options).bind.is_none())
+/// Of several for one path the last counts: a container may ask for one of the usual ones with other
+/// permissions.
+fn only_last(nodes: &mut Vec<Device>) {
+    let mut seen = HashSet::new();
+    let mut last: Vec<bool> =
+        nodes.iter().rev().map(|node| seen.insert(node.path.clone())).collect();
+    nodes.retain(|_| last.pop().unwrap_or(true));
+}
+
+/// Whether `/dev` is one that somebody else has filled.
+fn is_dev_bound(spec: &Spec) -> bool {
+    let is_dev = |mount: &&spec::Mount| mount.destination.trim_matches('/') == "dev";
+    let dev = spec.mounts.iter().rev().find(is_dev);
+    dev.is_some_and(|mount| MountOptions::parse(&mount.options).bind.is_some())
 }
 
 fn lower_device(field: &str, device: &spec::Device) -> Result<Device, LowerError> {
@@ -43,9 +54,10 @@ fn lower_device(field: &str, device: &spec::Device) -> Result<Device, LowerError
         "p" => DeviceKind::Pipe,
         other => return Err(value(format!("{field}.type"), other, "`c`, `u`, `b` or `p`")),
     };
-    let path = &device.path;
-    let name = path.strip_prefix("/dev/").filter(|name| is_plain(name));
-    let name = name.ok_or_else(|| value(format!("{field}.path"), path, "a path below `/dev`"))?;
+    let path = device.path.strip_prefix('/').filter(|path| is_plain(path));
+    let path = path.ok_or_else(|| {
+        value(format!("{field}.path"), &device.path, "an absolute path of plain names")
+    })?;
     let number = |name: &str, number: Option<i64>| match (kind, number) {
         (DeviceKind::Pipe, _) => Ok(0),
         (_, None) => Err(LowerError::Missing { field: format!("{field}.{name}") }),
@@ -57,7 +69,7 @@ fn lower_device(field: &str, device: &spec::Device) -> Result<Device, LowerError
         return Err(value(format!("{field}.fileMode"), mode, "permission bits"));
     }
     Ok(Device {
-        name: name.into(),
+        path: format!("/{path}"),
         kind,
         numbers: [number("major", device.major)?, number("minor", device.minor)?],
         mode,

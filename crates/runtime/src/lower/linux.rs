@@ -1,6 +1,6 @@
 //! Lowering of `linux`: namespaces, id maps, kernel parameters, paths.
 
-use creel_spawn::{IdMap, Namespace, Propagation};
+use creel_spawn::{Depth, IdMap, Namespace, Propagation};
 
 use super::error::{LowerError, value};
 use crate::spec::{IdMapping, Linux, NamespaceKind};
@@ -69,17 +69,15 @@ pub(super) fn id_maps(linux: &Linux) -> Result<(Vec<IdMap>, Vec<IdMap>), LowerEr
             (false, false) => needs(linux, NamespaceKind::User, field)?,
             _ => {}
         }
-        check_mappings(field, list)?;
     }
-    let lower = |list: &[IdMapping]| {
-        let one = |map: &IdMapping| IdMap {
-            inside: map.container_id,
-            outside: map.host_id,
-            count: map.size,
-        };
-        list.iter().map(one).collect()
-    };
-    Ok((lower(&linux.uid_mappings), lower(&linux.gid_mappings)))
+    Ok((mappings(lists[0].0, lists[0].1)?, mappings(lists[1].0, lists[1].1)?))
+}
+
+pub(super) fn mappings(field: &str, list: &[IdMapping]) -> Result<Vec<IdMap>, LowerError> {
+    check_mappings(field, list)?;
+    let lower =
+        |map: &IdMapping| IdMap { inside: map.container_id, outside: map.host_id, count: map.size };
+    Ok(list.iter().map(lower).collect())
 }
 
 fn check_mappings(field: &str, list: &[IdMapping]) -> Result<(), LowerError> {
@@ -96,19 +94,22 @@ fn check_mappings(field: &str, list: &[IdMapping]) -> Result<(), LowerError> {
     Ok(())
 }
 
-pub(super) fn propagation(linux: &Linux) -> Result<Option<Propagation>, LowerError> {
+pub(super) fn propagation(linux: &Linux) -> Result<Option<(Propagation, Depth)>, LowerError> {
     let Some(word) = linux.rootfs_propagation.as_deref() else { return Ok(None) };
-    Ok(Some(match word {
-        // The recursive forms are what is done in any case.
-        "shared" | "rshared" => Propagation::Shared,
-        "slave" | "rslave" => Propagation::Slave,
-        "" | "private" | "rprivate" => return Ok(None),
-        "unbindable" | "runbindable" => Propagation::Unbindable,
-        other => {
+    let kind = |word: &str| match word {
+        "shared" => Some(Propagation::Shared),
+        "slave" => Some(Propagation::Slave),
+        "unbindable" => Some(Propagation::Unbindable),
+        _ => None,
+    };
+    let recursive = word.strip_prefix('r').and_then(kind).map(|kind| (kind, Depth::All));
+    match kind(word).map(|kind| (kind, Depth::One)).or(recursive) {
+        None if !["", "private", "rprivate"].contains(&word) => {
             let rule = "`shared`, `slave`, `private` or `unbindable`";
-            return Err(value("linux.rootfsPropagation", other, rule));
+            Err(value("linux.rootfsPropagation", word, rule))
         }
-    }))
+        found => Ok(found),
+    }
 }
 
 pub(super) fn paths(field: &str, list: &[String]) -> Result<Vec<String>, LowerError> {

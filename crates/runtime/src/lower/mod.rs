@@ -1,5 +1,6 @@
 //! The lowering of a specification to a plan: all checks, and no kernel call.
 
+mod cgroup;
 mod devices;
 mod error;
 mod linux;
@@ -11,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use creel_spawn::cgroup::Cgroup;
-use creel_spawn::{MapWriter, Mount, Plan, Root, Stdio};
+use creel_spawn::{MapWriter, Mount, Plan, Root, RootChange, Stdio};
 
 use crate::seccomp::Filter;
 use crate::spec::{Linux, NamespaceKind, Spec};
@@ -25,6 +26,8 @@ pub use process::lower_process;
 pub struct Options {
     /// The root in place of `root.path`; `root.readonly` counts in any case.
     pub root: Option<Root>,
+    /// How it becomes the root.
+    pub root_change: RootChange,
     /// The standard descriptors, unless `process.terminal` asks for a terminal.
     pub stdio: Stdio,
     /// The control group that the container starts in; made and limited by the caller, see
@@ -66,6 +69,7 @@ pub fn lower(spec: &Spec, options: &Options) -> Result<Plan, LowerError> {
     let devices = devices::lower(spec, linux)?;
     let mut plan = Plan {
         root: root(spec, options)?,
+        root_change: options.root_change,
         read_only_root: spec.root.as_ref().is_some_and(|root| root.readonly),
         propagation: linux::propagation(linux)?,
         namespaces,
@@ -99,7 +103,10 @@ pub fn lower(spec: &Spec, options: &Options) -> Result<Plan, LowerError> {
 fn root(spec: &Spec, options: &Options) -> Result<Root, LowerError> {
     match (&options.root, &spec.root) {
         (Some(root), _) => Ok(root.clone()),
-        (None, Some(root)) if !root.path.as_os_str().is_empty() => Ok(Root::directory(&root.path)),
+        // Its device nodes work: which ones do is for the control group to say.
+        (None, Some(root)) if !root.path.as_os_str().is_empty() => {
+            Ok(Root::Directory { path: root.path.clone(), attributes: 0 })
+        }
         _ => Err(missing("root.path")),
     }
 }

@@ -2,22 +2,66 @@
 
 use std::path::Path;
 
-use creel_spawn::cgroup::Hierarchy;
-use creel_spawn::mount::READ_ONLY;
+use creel_spawn::mount::{Contents, Mapped, PROC_SUPER_MAGIC, READ_ONLY};
+use creel_spawn::userns::IdMaps;
 use creel_spawn::{Depth, Mount, Source};
 
+use super::cgroup;
 use super::error::{LowerError, value};
-use super::linux::{absolute, is_new};
+use super::linux::{is_new, mappings};
 use super::options::MountOptions;
 use super::{Options, missing};
 use crate::spec::{self, Linux, NamespaceKind, Spec};
 
+/// The most mounts of a container; the kernel takes 100000 by default (`fs.mount-max`).
+const MAX_MOUNTS: usize = 32_768;
+
 /// File systems that an option of theirs is checked for, with the options' names.
 const DATA: [(&str, &[&str]); 4] = [
-    ("tmpfs", &["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "huge", "mpol", "noswap"]),
+    (
+        "tmpfs",
+        &[
+            "size",
+            "mode",
+            "uid",
+            "gid",
+            "nr_inodes",
+            "nr_blocks",
+            "huge",
+            "mpol",
+            "noswap",
+            "inode32",
+            "inode64",
+            "casefold",
+            "strict_encoding",
+            "quota",
+            "usrquota",
+            "grpquota",
+            "usrquota_block_hardlimit",
+            "usrquota_inode_hardlimit",
+            "grpquota_block_hardlimit",
+            "grpquota_inode_hardlimit",
+        ],
+    ),
     ("devpts", &["newinstance", "ptmxmode", "mode", "uid", "gid", "max"]),
     ("proc", &["hidepid", "subset", "gid"]),
     ("mqueue", &[]),
+];
+
+/// Files of `/proc` that something can be mounted on: what stands in for them tells about the container
+/// (lxcfs), and nothing is decided by what they say. runc takes the same.
+const IN_PROC: [&str; 11] = [
+    "cpuinfo",
+    "diskstats",
+    "loadavg",
+    "meminfo",
+    "net/dev",
+    "slabinfo",
+    "stat",
+    "swaps",
+    "sys/crypto/fips_enabled",
+    "sys/kernel/ns_last_pid",
+    "uptime",
 ];
 
 pub(super) fn lower(
@@ -25,80 +69,202 @@ pub(super) fn lower(
     linux: &Linux,
     options: &Options,
 ) -> Result<Vec<Mount>, LowerError> {
+    if spec.mounts.len() > MAX_MOUNTS {
+        return Err(value("mounts", spec.mounts.len(), "at most 32768 mounts"));
+    }
     let mut mounts = Vec::new();
     for (index, mount) in spec.mounts.iter().enumerate() {
         let field = format!("mounts[{index}]");
-        absolute(format!("{field}.destination"), &mount.destination)?;
-        if mount.destination.split('/').any(|name| name == "..") {
-            return Err(value(field + ".destination", &mount.destination, "a path without `..`"));
-        }
-        lower_mount(&mut mounts, &field, mount, linux, options)?;
+        check_destination(&field, &mount.destination)?;
+        let lowering =
+            Lowering { field, mount, linux, parsed: MountOptions::parse(&mount.options) };
+        lowering.lower(&mut mounts, options)?;
     }
     Ok(mounts)
 }
 
-fn lower_mount(
-    mounts: &mut Vec<Mount>,
-    field: &str,
-    mount: &spec::Mount,
-    linux: &Linux,
-    options: &Options,
-) -> Result<(), LowerError> {
-    let parsed = MountOptions::parse(&mount.options);
-    let kind = mount.kind.as_deref().unwrap_or("");
-    let made = |source| Mount {
-        source,
-        target: mount.destination.clone(),
-        one: parsed.one,
-        all: parsed.all,
-        propagation: parsed.propagation,
+/// A relative one begins at the root, as it did before version 1.1 of the specification.
+fn check_destination(field: &str, destination: &str) -> Result<(), LowerError> {
+    let rule = match () {
+        () if destination.is_empty() => return Err(missing(&format!("{field}.destination"))),
+        () if destination.contains('\0') => "a path",
+        () if names(destination).any(|name| name == "..") => "a path without `..`",
+        () if names(destination).next().is_none() => "a path below the root",
+        () => return Ok(()),
     };
-    if let Some(depth) = parsed.bind {
-        check_data(field, mount, "", &parsed.data)?;
-        let path = mount.source.as_deref().ok_or_else(|| missing(&format!("{field}.source")))?;
-        mounts.push(made(bind(field, path, depth)?));
-        return Ok(());
-    }
-    check_data(field, mount, kind, &parsed.data)?;
-    match kind {
-        "" => return Err(missing(&format!("{field}.type"))),
-        "proc" if parsed.data.is_empty() => mounts.push(made(Source::Proc)),
-        // The kernel gives a new one only to who owns the network namespace.
-        "sysfs" if foreign_network(linux, options) => mounts.push(host_sysfs(mount)),
-        "sysfs" => mounts.push(made(Source::Sysfs)),
-        "cgroup" | "cgroup2" => lower_cgroup(mounts, made, options),
-        kind => mounts.push(made(Source::New(kind.into(), parsed.data.clone()))),
-    }
-    Ok(())
+    Err(value(format!("{field}.destination"), destination, rule))
 }
 
-fn bind(field: &str, path: &Path, depth: Depth) -> Result<Source, LowerError> {
-    if !path.is_absolute() {
-        return Err(value(format!("{field}.source"), path.display(), "an absolute path"));
-    }
-    Ok(match depth {
-        Depth::All => Source::Bind(path.into()),
-        Depth::One => Source::BindOne(path.into()),
-    })
+fn names(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|name| !matches!(*name, "" | "."))
 }
 
-fn check_data(
-    field: &str,
-    mount: &spec::Mount,
-    kind: &str,
-    data: &[String],
-) -> Result<(), LowerError> {
-    let known = DATA.into_iter().find(|(known, _)| *known == kind).map(|(_, names)| names);
-    let known = if kind.is_empty() { Some(&[][..]) } else { known };
-    let Some(known) = known else { return Ok(()) };
-    let name = |option: &str| option.split_once('=').map_or(option, |(name, _)| name).to_owned();
-    match data.iter().find(|option| !known.contains(&name(option).as_str())) {
-        None => Ok(()),
-        Some(option) => Err(LowerError::MountOption {
-            field: format!("{field}.options"),
-            destination: mount.destination.clone(),
-            option: option.clone(),
-        }),
+struct Lowering<'a> {
+    field: String,
+    mount: &'a spec::Mount,
+    linux: &'a Linux,
+    parsed: MountOptions,
+}
+
+impl Lowering<'_> {
+    fn field(&self, name: &str) -> String {
+        format!("{}.{name}", self.field)
+    }
+
+    fn lower(&self, mounts: &mut Vec<Mount>, options: &Options) -> Result<(), LowerError> {
+        let kind = self.mount.kind.as_deref().unwrap_or("");
+        let magic = self.check_proc(kind)?;
+        if self.parsed.remount {
+            mounts.push(self.made(Source::There));
+            return Ok(());
+        }
+        if let Some(depth) = self.parsed.bind {
+            self.check_data("")?;
+            mounts.push(Mount { magic, ..self.made(self.bound(depth)?) });
+            return Ok(());
+        }
+        if self.map().is_some() {
+            let rule = "a bind mount, as one with id maps must be";
+            return Err(value(self.field("type"), kind, rule));
+        }
+        self.check_data(kind)?;
+        match kind {
+            "" => return Err(missing(&self.field("type"))),
+            // The kernel gives a new one only to who owns the network namespace.
+            "sysfs" if foreign_network(self.linux, options) => mounts.push(host_sysfs(self.mount)),
+            "cgroup" | "cgroup2" => {
+                let made = |source| self.made(source);
+                cgroup::lower(mounts, made, self.linux, options);
+            }
+            kind => mounts.push(self.file_system(kind)),
+        }
+        Ok(())
+    }
+
+    fn made(&self, source: Source) -> Mount {
+        Mount {
+            one: self.parsed.one,
+            all: self.parsed.all,
+            propagation: self.parsed.propagation,
+            ..Mount::new(source, self.mount.destination.as_str(), 0)
+        }
+    }
+
+    /// Where the kernel refuses a new file system because the namespace that it shows is not the
+    /// container's, the host's is bound.
+    fn file_system(&self, kind: &str) -> Mount {
+        let (source, shown) = match kind {
+            "proc" if self.parsed.data.is_empty() => {
+                (Source::Proc, Some((NamespaceKind::Pid, "/proc")))
+            }
+            "sysfs" => (Source::Sysfs, Some((NamespaceKind::Network, "/sys"))),
+            "mqueue" => (self.system(kind), Some((NamespaceKind::Ipc, "/dev/mqueue"))),
+            _ => (self.system(kind), None),
+        };
+        let foreign = shown.filter(|(namespace, _)| !is_new(self.linux, *namespace));
+        let has_mode = self.parsed.data.iter().any(|option| option.starts_with("mode="));
+        let memory = kind == "tmpfs";
+        Mount {
+            stand_in: foreign.map(|(_, path)| path.into()),
+            contents: Contents {
+                same_mode: memory && !has_mode,
+                copied: memory && self.parsed.copied,
+                ..Contents::default()
+            },
+            ..self.made(source)
+        }
+    }
+
+    fn system(&self, kind: &str) -> Source {
+        let source = self.mount.source.as_ref().filter(|source| !source.as_os_str().is_empty());
+        let mut data: Vec<_> =
+            source.map(|source| format!("source={}", source.display())).into_iter().collect();
+        // Only a device is opened for writing, and may not be.
+        let device = source.is_some_and(|source| source.is_absolute());
+        if device && self.parsed.one.set & READ_ONLY != 0 {
+            data.push("ro".into());
+        }
+        data.extend(self.parsed.common.iter().chain(&self.parsed.data).cloned());
+        Source::New(kind.into(), data)
+    }
+
+    fn bound(&self, depth: Depth) -> Result<Source, LowerError> {
+        let path = self.mount.source.as_deref().unwrap_or_else(|| Path::new(""));
+        if path.as_os_str().is_empty() {
+            return Err(missing(&self.field("source")));
+        }
+        if !path.is_absolute() {
+            return Err(value(self.field("source"), path.display(), "an absolute path"));
+        }
+        Ok(match (self.map(), depth) {
+            (Some(mapped), _) => {
+                let (path, maps) = (path.into(), self.maps()?);
+                Source::Mapped(Mapped { path, depth, mapped, maps })
+            }
+            (None, Depth::All) => Source::Bind(path.into()),
+            (None, Depth::One) => Source::BindOne(path.into()),
+        })
+    }
+
+    /// Maps of its own make an idmapped mount also without the option.
+    fn map(&self) -> Option<Depth> {
+        let own = !self.mount.uid_mappings.is_empty() || !self.mount.gid_mappings.is_empty();
+        self.parsed.map.or_else(|| own.then_some(Depth::One))
+    }
+
+    /// Those of the mount, or those of the container's user namespace.
+    fn maps(&self) -> Result<IdMaps, LowerError> {
+        let own = [
+            (self.field("uidMappings"), &self.mount.uid_mappings),
+            (self.field("gidMappings"), &self.mount.gid_mappings),
+        ];
+        let containers = [
+            ("linux.uidMappings".to_owned(), &self.linux.uid_mappings),
+            ("linux.gidMappings".to_owned(), &self.linux.gid_mappings),
+        ];
+        let given = own.iter().any(|(_, list)| !list.is_empty());
+        let [uids, gids] = if given { own } else { containers };
+        for (field, list) in [&uids, &gids] {
+            if list.is_empty() {
+                return Err(missing(field));
+            }
+        }
+        Ok(IdMaps { uids: mappings(&uids.0, uids.1)?, gids: mappings(&gids.0, gids.1)? })
+    }
+
+    /// A `/proc` of the image's own making would have the last word about labels and about what other
+    /// programs believe of processes (CVE-2019-16884). Returns what a bound source must be.
+    fn check_proc(&self, kind: &str) -> Result<Option<i64>, LowerError> {
+        let mut names = names(&self.mount.destination);
+        if names.next() != Some("proc") {
+            return Ok(None);
+        }
+        let below = names.collect::<Vec<_>>().join("/");
+        match (below.as_str(), self.parsed.bind) {
+            ("", Some(_)) => Ok(Some(PROC_SUPER_MAGIC)),
+            ("", None) if kind == "proc" || self.parsed.remount => Ok(None),
+            (below, _) if IN_PROC.contains(&below) => Ok(None),
+            _ => {
+                let rule = "a path that anything but `proc` can be mounted on";
+                Err(value(self.field("destination"), &self.mount.destination, rule))
+            }
+        }
+    }
+
+    fn check_data(&self, kind: &str) -> Result<(), LowerError> {
+        let known = DATA.into_iter().find(|(known, _)| *known == kind).map(|(_, names)| names);
+        let known = if kind.is_empty() { Some(&[][..]) } else { known };
+        let Some(known) = known else { return Ok(()) };
+        let name = |option: &str| option.split('=').next().unwrap_or_default().to_owned();
+        let unknown = |option: &&String| !known.contains(&name(option).as_str());
+        match self.parsed.data.iter().find(unknown) {
+            None => Ok(()),
+            Some(option) => Err(LowerError::MountOption {
+                field: self.field("options"),
+                destination: self.mount.destination.clone(),
+                option: option.clone(),
+            }),
+        }
     }
 }
 
@@ -110,26 +276,4 @@ fn foreign_network(linux: &Linux, options: &Options) -> bool {
 /// The host's, read-only with all below it whatever the options say: it is not the container's.
 fn host_sysfs(mount: &spec::Mount) -> Mount {
     Mount::new(Source::Bind("/sys".into()), mount.destination.as_str(), READ_ONLY | 2 | 4 | 8)
-}
-
-/// What the container's own group looks like from inside. With version 1 there is a mount for each
-/// controller that the container has a group of; the others would show the host's. Their directory
-/// has no room for anything else, so that it need not be made read-only afterwards.
-fn lower_cgroup(mounts: &mut Vec<Mount>, made: impl Fn(Source) -> Mount, options: &Options) {
-    let Some(group) = options.cgroup.as_deref() else { return };
-    if let Hierarchy::V2(_) = group.hierarchy() {
-        mounts.push(made(Source::New("cgroup2".into(), Vec::new())));
-        return;
-    }
-    let controllers = group.controllers();
-    let inodes = format!("nr_inodes={}", controllers.len() + 1);
-    let room = ["mode=755".into(), "size=4k".into(), inodes];
-    let mut directory = made(Source::New("tmpfs".into(), room.to_vec()));
-    directory.one.set &= !READ_ONLY;
-    let target = directory.target.clone();
-    mounts.push(directory);
-    for controller in controllers {
-        let source = Source::New("cgroup".into(), vec![(*controller).into()]);
-        mounts.push(Mount { target: format!("{target}/{controller}"), ..made(source) });
-    }
 }

@@ -17,11 +17,21 @@ pub(super) struct MountOptions {
     pub(super) all: Change,
     /// Propagation.
     pub(super) propagation: Option<(Propagation, Depth)>,
+    /// Whether its files get other owners, and whether those of the mounts below do.
+    pub(super) map: Option<Depth>,
+    /// Whether it changes what is mounted there already.
+    pub(super) remount: bool,
+    /// Whether what was in its place is copied into it.
+    pub(super) copied: bool,
+    /// What a file system of any type knows; nothing to a bind mount.
+    pub(super) common: Vec<String>,
     /// What is left to the file system.
     pub(super) data: Vec<String>,
 }
 
-/// Access times are three bits of which `relatime` is none.
+/// Access times are a number in these bits, and `relatime` is zero.
+const ATIME: u32 = 0x70;
+/// Stands for `relatime` in what is cleared.
 const RELATIVE_ATIME: u32 = 0x40;
 
 /// Attributes by name: what to set, what to clear.
@@ -52,21 +62,11 @@ const PROPAGATIONS: [(&str, Propagation); 4] = [
     ("unbindable", Propagation::Unbindable),
 ];
 
-/// Options that say how things are anyway, or nothing to a file system without a device.
-const WITHOUT_EFFECT: [&str; 12] = [
-    "defaults",
-    "async",
-    "loud",
-    "silent",
-    "nolazytime",
-    "lazytime",
-    "noiversion",
-    "iversion",
-    "nomand",
-    "mand",
-    "sync",
-    "dirsync",
-];
+/// Options that say how things are anyway, or that only `mount(2)` knows.
+const WITHOUT_EFFECT: [&str; 8] =
+    ["defaults", "async", "loud", "silent", "nolazytime", "noiversion", "iversion", "nomand"];
+/// Options of all file systems (`fs/fs_context.c`).
+const COMMON: [&str; 4] = ["sync", "dirsync", "lazytime", "mand"];
 
 impl MountOptions {
     /// Sorts options; what is none of the specification's is the file system's.
@@ -86,6 +86,11 @@ impl MountOptions {
             "rbind" => self.bind = Some(Depth::All),
             "symfollow" => change(&mut self.one, 0, NO_SYMLINKS),
             "rsymfollow" => change(&mut self.all, 0, NO_SYMLINKS),
+            "idmap" => self.map = self.map.or(Some(Depth::One)),
+            "ridmap" => self.map = Some(Depth::All),
+            "remount" => self.remount = true,
+            "tmpcopyup" => self.copied = true,
+            _ if COMMON.contains(&option) => self.common.push(option.into()),
             _ if WITHOUT_EFFECT.contains(&option) => {}
             _ => {
                 return self.take_attribute(option) || self.take_propagation(option);
@@ -122,6 +127,10 @@ impl MountOptions {
 
 /// The last option about an attribute counts.
 fn change(attributes: &mut Change, set: u32, clear: u32) {
+    if (set | clear) & ATIME != 0 {
+        attributes.set &= !ATIME;
+        attributes.clear &= !ATIME;
+    }
     attributes.set = attributes.set & !clear | set;
     attributes.clear = attributes.clear & !set | clear;
 }
@@ -139,6 +148,18 @@ mod tests {
         let parsed = parse(&["ro", "nodev", "rw", "rro"]);
         assert_eq!(parsed.one, Change { set: NO_DEVICES, clear: READ_ONLY });
         assert_eq!(parsed.all, Change { set: READ_ONLY, clear: 0 });
+    }
+
+    #[test]
+    fn there_is_one_kind_of_access_times() {
+        for (options, set) in [
+            (&["noatime", "relatime"][..], 0),
+            (&["noatime", "strictatime"], STRICT_ATIME),
+            (&["strictatime", "noatime", "nodiratime"], NO_ATIME | NO_DIR_ATIME),
+            (&["noatime", "atime"], 0),
+        ] {
+            assert_eq!(parse(options).one.set, set, "{options:?}");
+        }
     }
 
     #[test]

@@ -79,6 +79,12 @@ pub struct Mount {
     /// Options, as those of `mount(8)`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+    /// User ids of its files: on disk, and as which they are shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uid_mappings: Vec<IdMapping>,
+    /// Group ids, likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gid_mappings: Vec<IdMapping>,
 }
 
 impl Mount {
@@ -90,6 +96,7 @@ impl Mount {
             kind: Some(kind.into()),
             source: Some(kind.into()),
             options: options.iter().map(|option| (*option).into()).collect(),
+            ..Self::default()
         }
     }
 

@@ -6,25 +6,60 @@ use std::os::fd::RawFd;
 use libc::{c_int, c_long, syscall};
 
 use super::Slot;
-use super::op::{Depth, Kind, NewFileSystem, Target};
+use super::classic::Classic;
+use super::op::{Kind, Target};
+use super::walk::{self, Missing};
 
-/// How many descriptors a program can hold.
-pub(super) const SLOTS: usize = 128;
-const IN_ROOT: u64 = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
-const EMPTY: &CStr = c"";
+/// How many descriptors a program can be executed with; the child's own have numbers from here on.
+pub(super) const DESCRIPTORS: usize = 128;
+pub(super) const IN_ROOT: u64 = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
+/// How often a walk is begun again because something was renamed meanwhile, by whom the container
+/// may be: each is a whole walk.
+const RETRIES: u32 = 1024;
 
-/// What the child knows besides its operations.
-pub(super) struct State {
-    pub(super) slots: [RawFd; SLOTS],
+/// What the child knows besides its operations; all of it is allocated by the parent.
+pub(super) struct State<'a> {
+    pub(super) slots: Vec<RawFd>,
+    /// Room for a list of all descriptors.
+    room: Vec<RawFd>,
     pub(super) wait: RawFd,
     pub(super) report: RawFd,
     /// Descriptors below this number are the program's.
     pub(super) kept: u32,
+    /// Whether the place that was last ensured was missing before.
+    pub(super) created: bool,
+    pub(super) classic: Classic<'a>,
 }
 
-impl State {
+/// How many slots operations have for themselves.
+const OWN: usize = 3;
+
+impl State<'_> {
+    pub(super) fn new(slots: usize, wait: RawFd, report: RawFd) -> Self {
+        let slots = slots + OWN;
+        Self {
+            slots: vec![-1; slots],
+            room: Vec::with_capacity(slots + 2),
+            wait,
+            report,
+            kept: 3,
+            created: false,
+            classic: Classic::new(slots),
+        }
+    }
+
     pub(super) fn get(&self, slot: Slot) -> Option<RawFd> {
         self.slots.get(slot.0).copied().filter(|fd| *fd >= 0).or_else(|| fail(libc::EBADF))
+    }
+
+    /// A slot of which an operation makes use as long as it runs.
+    pub(super) fn own(&self, number: usize) -> Slot {
+        Slot(self.slots.len() - OWN + number)
+    }
+
+    /// Whether the slot holds a descriptor.
+    pub(super) fn has(&self, slot: Slot) -> bool {
+        self.slots.get(slot.0).is_some_and(|fd| *fd >= 0)
     }
 
     /// Keeps a descriptor; the one that the slot held before is closed.
@@ -44,18 +79,25 @@ impl State {
         }
     }
 
-    /// Closes every descriptor from `kept` on but the given ones.
-    pub(super) fn close_others(&self, mut keep: [RawFd; SLOTS + 2]) -> Option<()> {
-        keep.sort_unstable();
-        let mut first = self.kept;
-        for fd in keep.into_iter().filter_map(|fd| u32::try_from(fd).ok()) {
-            if fd > first {
-                close_range(first, fd - 1)?;
-            }
-            first = first.max(fd.saturating_add(1));
-        }
-        close_range(first, u32::MAX)
+    /// Closes every descriptor but the program's and those of this state.
+    pub(super) fn close_foreign(&mut self) -> Option<()> {
+        self.room.clear();
+        self.room.extend_from_slice(&self.slots);
+        self.room.extend([self.wait, self.report]);
+        close_others(self.kept, &mut self.room)
     }
+}
+
+/// Closes every descriptor from `first` on but the given ones.
+pub(super) fn close_others(mut first: u32, keep: &mut [RawFd]) -> Option<()> {
+    keep.sort_unstable();
+    for fd in keep.iter().filter_map(|fd| u32::try_from(*fd).ok()) {
+        if fd > first {
+            close_range(first, fd - 1)?;
+        }
+        first = first.max(fd.saturating_add(1));
+    }
+    close_range(first, u32::MAX)
 }
 
 /// Sets errno.
@@ -91,20 +133,24 @@ fn close_range(first: u32, last: u32) -> Option<()> {
 /// Duplicates a descriptor to a number that no program descriptor takes.
 pub(super) fn high(source: RawFd) -> Option<RawFd> {
     // SAFETY: takes integers.
-    fd(unsafe { libc::fcntl(source, libc::F_DUPFD_CLOEXEC, SLOTS as c_int) }.into())
+    fd(unsafe { libc::fcntl(source, libc::F_DUPFD_CLOEXEC, DESCRIPTORS as c_int) }.into())
 }
 
+/// `openat2`, or a walk of its own where the kernel or a filter does not know that call.
 pub(super) fn open(dir: RawFd, path: &CStr, flags: c_int, resolve: u64) -> Option<RawFd> {
     let how: [u64; 3] = [(flags | libc::O_CLOEXEC) as u64, 0, resolve];
-    loop {
+    for _ in 0..RETRIES {
         // SAFETY: `how` has the layout of open_how version 0 and the path is null-terminated.
         let opened =
             unsafe { syscall(libc::SYS_openat2, dir, path.as_ptr(), how.as_ptr(), 24usize) };
-        // EAGAIN: a rename happened anywhere during a walk that must not leave the root.
-        if opened >= 0 || errno() != libc::EAGAIN {
-            return fd(opened);
+        match fd(opened) {
+            // A rename happened anywhere during a walk that must not leave the root.
+            None if errno() == libc::EAGAIN => {}
+            None if errno() == libc::ENOSYS => return walk::open(dir, path, flags, resolve),
+            opened => return opened,
         }
     }
+    fail(libc::EAGAIN)
 }
 
 pub(super) fn open_in_root(root: RawFd, path: &CStr) -> Option<RawFd> {
@@ -134,36 +180,26 @@ pub(super) fn check_file_system(fd: RawFd, magic: i64) -> Option<()> {
     if found == magic { Some(()) } else { fail(libc::EXDEV) }
 }
 
-/// Walks to the target, creating what is missing by single names in opened directories.
-pub(super) fn ensure(state: &State, root: RawFd, target: &Target) -> Option<RawFd> {
+/// Opens the target, making what is missing of it by single names in opened directories.
+pub(super) fn ensure(state: &mut State<'_>, root: RawFd, target: &Target) -> Option<RawFd> {
     let directory = match target.kind {
         Kind::Directory => true,
         Kind::File => false,
         Kind::Like(slot) => is_directory(state.get(slot)?)?,
     };
-    // Mostly all of it is there; what the path leads to is what the walk would end at.
-    let path = target.parts.last().map_or(c".", |(path, _)| path.as_c_str());
-    match open_in_root(root, path) {
+    state.created = false;
+    // Mostly all of it is there.
+    match open_in_root(root, &target.path) {
         None if errno() == libc::ENOENT => {}
         opened => return opened,
     }
-    let mut place = open_in_root(root, c".")?;
-    for (index, (path, name)) in target.parts.iter().enumerate() {
-        let next = match open_in_root(root, path) {
-            Some(next) => next,
-            None if errno() == libc::ENOENT => {
-                create(place, name, directory || index + 1 < target.parts.len())?;
-                open_in_root(root, path)?
-            }
-            None => return None,
-        };
-        close(place);
-        place = next;
-    }
-    Some(place)
+    state.created = true;
+    let missing = if directory { Missing::Directory } else { Missing::File };
+    walk::in_root(root, &target.path, missing)
 }
 
-fn create(dir: RawFd, name: &CStr, directory: bool) -> Option<()> {
+/// Makes a directory or an empty file; one that is there already will do.
+pub(super) fn create(dir: RawFd, name: &CStr, directory: bool) -> Option<()> {
     // SAFETY: the name is null-terminated and one component of a path.
     let made = unsafe {
         if directory {
@@ -173,57 +209,6 @@ fn create(dir: RawFd, name: &CStr, directory: bool) -> Option<()> {
         }
     };
     if made < 0 && errno() != libc::EEXIST { None } else { Some(()) }
-}
-
-pub(super) fn clone_tree(from: RawFd, depth: Depth) -> Option<RawFd> {
-    let all = if depth == Depth::All { libc::AT_RECURSIVE } else { 0 };
-    // 1 is OPEN_TREE_CLONE.
-    let flags = 1 | libc::O_CLOEXEC | libc::AT_EMPTY_PATH | all;
-    // SAFETY: the path is an empty string.
-    fd(unsafe { syscall(libc::SYS_open_tree, from, EMPTY.as_ptr(), flags) })
-}
-
-pub(super) fn new_mount(system: &NewFileSystem) -> Option<RawFd> {
-    // SAFETY: every string is null-terminated and outlives the calls.
-    unsafe {
-        let fs = fd(syscall(libc::SYS_fsopen, system.kind.as_ptr(), 1))?;
-        for (name, value) in &system.options {
-            // FSCONFIG_SET_FLAG is 0, FSCONFIG_SET_STRING 1.
-            let (command, value) =
-                value.as_ref().map_or((0, std::ptr::null()), |v| (1, v.as_ptr()));
-            ok(syscall(libc::SYS_fsconfig, fs, command, name.as_ptr(), value, 0))?;
-        }
-        // 6 is FSCONFIG_CMD_CREATE.
-        ok(syscall(libc::SYS_fsconfig, fs, 6, 0usize, 0usize, 0))?;
-        let mount = fd(syscall(libc::SYS_fsmount, fs, 1, system.attributes))?;
-        close(fs);
-        Some(mount)
-    }
-}
-
-pub(super) fn set_attributes(
-    mount: RawFd,
-    depth: Depth,
-    attributes: super::op::Attributes,
-) -> Option<()> {
-    let all = if depth == Depth::All { libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: `attributes` has the layout of mount_attr version 0, 32 bytes.
-    ok(unsafe {
-        syscall(
-            libc::SYS_mount_setattr,
-            mount,
-            EMPTY.as_ptr(),
-            libc::AT_EMPTY_PATH | all,
-            &raw const attributes,
-            32usize,
-        )
-    })
-}
-
-pub(super) fn attach(mount: RawFd, place: RawFd) -> Option<()> {
-    let empty = EMPTY.as_ptr();
-    // SAFETY: both paths are empty strings. 0x44: MOVE_MOUNT_F_EMPTY_PATH | T_EMPTY_PATH.
-    ok(unsafe { syscall(libc::SYS_move_mount, mount, empty, place, empty, 0x44) })
 }
 
 pub(super) fn write_below(dir: RawFd, path: &CStr, data: &[u8]) -> Option<()> {

@@ -52,11 +52,11 @@ pub enum Kind {
     Like(Slot),
 }
 
-/// A path below the root, prepared for creation step by step.
+/// A path below the root, of which what is missing is made.
 #[derive(Debug)]
 pub struct Target {
-    /// Each leading part of the path with its last name: `a`, `a`; `a/b`, `b`.
-    pub parts: Vec<(CString, CString)>,
+    /// The path; `.` for the root itself.
+    pub path: CString,
     /// What the last name is created as.
     pub kind: Kind,
 }
@@ -70,6 +70,28 @@ pub struct NewFileSystem {
     pub options: Vec<(CString, Option<CString>)>,
     /// `MOUNT_ATTR_*`.
     pub attributes: u32,
+    /// A path of the host that is bound, read-only and with all below it, where the kernel refuses the
+    /// file system with `EPERM` or `EBUSY`.
+    pub stand_in: Option<CString>,
+}
+
+/// A device node, or the host's in its place.
+#[derive(Debug)]
+pub struct Device {
+    /// Holds its directory.
+    pub directory: Slot,
+    /// Its name there.
+    pub name: CString,
+    /// The path of the host's.
+    pub host: CString,
+    /// Type and permission bits.
+    pub mode: u32,
+    /// Major and minor number.
+    pub numbers: [u32; 2],
+    /// Owner and group.
+    pub owner: [u32; 2],
+    /// Whether the host's is bound in any case, and not only where no node can be made.
+    pub bound: bool,
 }
 
 /// An overlay, made by opening each layer in the child, so that neither the length of a path nor
@@ -178,8 +200,13 @@ pub enum Op {
     CheckFileSystem(Slot, i64),
     /// Fails with `ENODEV` unless the slot is the character device with these numbers.
     CheckDevice(Slot, u32, u32),
-    /// Makes a device node in a directory: mode with type, major and minor; owner and group.
-    Node(Slot, CString, u32, [u32; 2], [u32; 2]),
+    /// Makes a device node; the same device that is there already stays as it is.
+    Device(Device),
+    /// Gives the directory in the second slot the permission bits of the place in the first, unless the
+    /// last [`Op::Ensure`] has made that.
+    CopyMode(Slot, Slot),
+    /// Copies what is in the directory in the first slot, on its file system, into that in the second.
+    CopyTree(Slot, Slot),
     /// Makes a symbolic link (text, then directory and name); an existing name stays.
     Link(CString, Slot, CString),
     /// Writes a file below a directory, with neither links nor mounts on the way.
@@ -195,6 +222,12 @@ pub enum Op {
     ControllingTerminal(Slot),
     /// Makes the mount in a slot the root and detaches the old root.
     PivotRoot(Slot),
+    /// Puts the mount in a slot over the root, where that cannot be left (an initial root in memory).
+    /// What is below stays there.
+    MoveRoot(Slot),
+    /// Takes the mount at a path of the host out of this mount namespace, or covers it with an empty
+    /// one.
+    Uncover(CString),
     /// Sets the host name of the UTS namespace.
     Hostname(CString),
     /// Sets the domain name of the UTS namespace.

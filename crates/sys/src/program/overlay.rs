@@ -4,20 +4,20 @@
 //! `mount(2)` a page for all of them.
 
 use std::ffi::{CStr, CString};
-use std::io::Write as _;
 use std::os::fd::RawFd;
 
 use libc::syscall;
 
-use super::call::{State, attach, close, errno, fail, fd, ok, open};
-use super::op::Overlay;
+use super::call::{State, close, errno, fail, fd, ok, open};
+use super::classic;
+use super::mounts::{self, is_missing, move_to};
+use super::op::{Attributes, Depth, Overlay};
+use super::text::{Link, Options};
 
 // FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING and FSCONFIG_CMD_CREATE of include/uapi/linux/mount.h.
 const SET_FLAG: u32 = 0;
 const SET_STRING: u32 = 1;
 const CREATE: u32 = 6;
-/// What `mount(2)` copies of its options, and what `overlayfs` counts as most layers there fit in.
-const PAGE: usize = 4096;
 
 /// Makes and attaches the overlay; returns its mount.
 pub(super) fn make(state: &State, overlay: &Overlay) -> Option<RawFd> {
@@ -28,7 +28,7 @@ pub(super) fn make(state: &State, overlay: &Overlay) -> Option<RawFd> {
         None => None,
     };
     for mount in &overlay.mounts {
-        attach(state.get(*mount)?, place)?;
+        move_to(state.get(*mount)?, place)?;
     }
     let made = if overlay.classic {
         mount_classic(state, overlay, upper)
@@ -36,7 +36,9 @@ pub(super) fn make(state: &State, overlay: &Overlay) -> Option<RawFd> {
         match configure(state, overlay, upper) {
             Some(fs) => finish(fs, overlay.attributes, place),
             // Before 6.7 there is no `lowerdir+`; before 6.5 the kernel says so only when it creates.
-            None if errno() == libc::EINVAL => mount_classic(state, overlay, upper),
+            None if matches!(errno(), libc::EINVAL | libc::ENOSYS) => {
+                mount_classic(state, overlay, upper)
+            }
             None => None,
         }
     };
@@ -52,22 +54,6 @@ fn open_upper([upper, work]: &[CString; 2]) -> Option<[RawFd; 2]> {
 
 fn open_directory(path: &CStr) -> Option<RawFd> {
     open(libc::AT_FDCWD, path, libc::O_PATH | libc::O_DIRECTORY, 0)
-}
-
-/// Where the kernel finds a descriptor of this process.
-struct Link([u8; 32]);
-
-impl Link {
-    fn new(fd: RawFd) -> Self {
-        let mut text = [0; 32];
-        // 14 bytes and a number of at most 10 fit.
-        let _ = write!(text.as_mut_slice(), "/proc/self/fd/{fd}");
-        Self(text)
-    }
-
-    fn text(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.0).unwrap_or(c"")
-    }
 }
 
 fn set(fs: RawFd, command: u32, name: &CStr, value: Option<&CStr>) -> Option<()> {
@@ -126,49 +112,29 @@ fn finish(fs: RawFd, attributes: u32, place: RawFd) -> Option<RawFd> {
     // SAFETY: takes integers. 1 is FSMOUNT_CLOEXEC.
     let made = fd(unsafe { syscall(libc::SYS_fsmount, fs, 1, attributes) })?;
     close(fs);
-    attach(made, place)?;
+    move_to(made, place)?;
     Some(made)
 }
 
-/// Options of `mount(2)`, at most a page with its terminator.
-struct Options {
-    text: [u8; PAGE],
-    length: usize,
-}
-
-impl Options {
-    fn add(&mut self, parts: &[&[u8]]) -> Option<()> {
-        for part in parts {
-            let end = self.length + part.len();
-            match self.text.get_mut(self.length..end).filter(|_| end < PAGE) {
-                Some(place) => place.copy_from_slice(part),
-                None => return fail(libc::E2BIG),
-            }
-            self.length = end;
-        }
-        Some(())
-    }
-
-    fn add_layer(&mut self, before: &[u8], layer: RawFd) -> Option<()> {
-        self.add(&[before, Link::new(layer).text().to_bytes()])
-    }
+fn add_layer(options: &mut Options, before: &[u8], layer: RawFd) -> Option<()> {
+    options.add(&[before, Link::new(layer).text().to_bytes()])
 }
 
 /// The way of kernels before 6.7. Layers stay open; what this process keeps is closed later.
 fn mount_classic(state: &State, overlay: &Overlay, upper: Option<[RawFd; 2]>) -> Option<RawFd> {
-    let mut options = Options { text: [0; PAGE], length: 0 };
+    let mut options = Options::new();
     let mut before: &[u8] = b"lowerdir=";
     for path in &overlay.lowers {
-        options.add_layer(before, open_directory(path)?)?;
+        add_layer(&mut options, before, open_directory(path)?)?;
         before = b":";
     }
     for mount in &overlay.mounts {
-        options.add_layer(before, state.get(*mount)?)?;
+        add_layer(&mut options, before, state.get(*mount)?)?;
         before = b":";
     }
     if let Some([upper, work]) = upper {
-        options.add_layer(b",upperdir=", upper)?;
-        options.add_layer(b",workdir=", work)?;
+        add_layer(&mut options, b",upperdir=", upper)?;
+        add_layer(&mut options, b",workdir=", work)?;
     }
     for (name, value) in &overlay.options {
         options.add(&[b",", name.to_bytes()])?;
@@ -177,15 +143,16 @@ fn mount_classic(state: &State, overlay: &Overlay, upper: Option<[RawFd; 2]>) ->
         }
     }
     let place = Link::new(state.get(overlay.place)?);
-    let (kind, data) = (c"overlay".as_ptr(), options.text.as_ptr());
+    let (kind, data) = (c"overlay".as_ptr(), options.text().as_ptr());
     // SAFETY: every string is null-terminated (the options are shorter than their buffer of zeros)
     // and outlives the call.
     ok(unsafe { syscall(libc::SYS_mount, kind, place.text().as_ptr(), kind, 0usize, data) })?;
     // The old descriptor is below the new mount; only the path leads to its top.
     let made = open_directory(&overlay.path)?;
-    let set = super::op::Attributes { set: overlay.attributes.into(), ..Default::default() };
-    super::call::set_attributes(made, super::op::Depth::One, set)?;
-    Some(made)
+    let set = Attributes { set: overlay.attributes.into(), ..Attributes::default() };
+    let done = mounts::set(made, Depth::One, set);
+    let done = if is_missing(done.as_ref()) { classic::apply(made, Depth::One, set) } else { done };
+    done.map(|()| made)
 }
 
 fn is_read_only(mount: RawFd) -> Option<bool> {

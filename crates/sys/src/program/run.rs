@@ -6,48 +6,52 @@ use std::os::fd::RawFd;
 use libc::{c_int, syscall};
 
 use super::Slot;
-use super::call::{
-    SLOTS, State, attach, check_file_system, clone_tree, close, ensure, errno, fail, is_directory,
-    new_mount, ok, open, open_in_root, set_attributes, stat, write_below,
-};
-use super::op::{Attributes, CapabilitySets, Depth, Op};
-use super::{execute, listen, overlay, terminal};
+use super::call::{State, check_file_system, close_others, errno, fail, ok, stat, write_below};
+use super::op::{CapabilitySets, Op};
+use super::{cover, device, execute, listen, mounts, overlay, places, root, terminal, tree};
 
-/// `MOUNT_ATTR_RDONLY`.
-const READ_ONLY: u64 = 1;
-
-pub(super) fn run(op: &Op, state: &mut State) -> Option<()> {
+pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
     match op {
-        Op::OpenHost(..)
-        | Op::OpenInRoot(..)
-        | Op::OpenRealDirectory(..)
-        | Op::Ensure(..)
-        | Op::CloneTree(..)
-        | Op::NewMount(..)
-        | Op::Overlay(..)
-        | Op::Terminal(_) => {
-            let (fd, out) = open_op(op, state)?;
-            state.set(out, fd)
+        Op::OpenHost(..) | Op::OpenInRoot(..) | Op::OpenRealDirectory(..) | Op::Ensure(..) => {
+            places::open(op, state)
+        }
+        Op::CloneTree(from, depth, out) => mounts::clone_tree(state, *from, *depth, *out),
+        Op::NewMount(system, out) => mounts::new_mount(state, system, *out),
+        Op::Overlay(layers, out) => {
+            let made = overlay::make(state, layers)?;
+            state.set(*out, made)?;
+            state.classic.attached(*out);
+            Some(())
+        }
+        Op::Terminal(terminal) => {
+            let made = terminal::make(state, terminal)?;
+            state.set(terminal.slave, made)
         }
         Op::Send(sent, socket) => terminal::send(state.get(*socket)?, state.get(*sent)?),
-        Op::SetAttributes(mount, depth, set) => set_attributes(state.get(*mount)?, *depth, *set),
-        Op::Attach(mount, place) => attach(state.get(*mount)?, state.get(*place)?),
+        Op::SetAttributes(mount, depth, set) => mounts::set_attributes(state, *mount, *depth, *set),
+        Op::Attach(mount, place) => mounts::attach(state, *mount, *place),
         Op::CheckFileSystem(slot, magic) => check_file_system(state.get(*slot)?, *magic),
         Op::CheckDevice(slot, major, minor) => check_device(state.get(*slot)?, *major, *minor),
-        Op::Node(dir, name, mode, numbers, owner) => {
-            make_node(state.get(*dir)?, name, *mode, *numbers, *owner)
+        Op::Device(device) => device::make(state, device),
+        Op::CopyMode(from, to) => tree::copy_mode(state, *from, *to),
+        Op::CopyTree(from, to) => tree::copy(state.get(*from)?, state.get(*to)?),
+        Op::Write(dir, path, data) => {
+            mounts::look_into(state, *dir)?;
+            write_below(state.get(*dir)?, path, data)
         }
-        Op::Write(dir, path, data) => write_below(state.get(*dir)?, path, data),
-        Op::Mask(root, path, null, empty) => mask(state, *root, path, *null, *empty),
-        Op::ReadOnly(root, path) => read_only(state.get(*root)?, path),
+        Op::Mask(root, path, null, empty) => cover::mask(state, *root, path, *null, *empty),
+        Op::ReadOnly(root, path) => cover::read_only(state, *root, path),
+        Op::PivotRoot(slot) => root::pivot(state.get(*slot)?),
+        Op::MoveRoot(slot) => root::replace(state.get(*slot)?),
+        Op::Uncover(path) => root::uncover(path),
+        Op::PrivateMounts => root::make_private(state),
         Op::ControllingTerminal(slave) => terminal::take(state.get(*slave)?),
         Op::CloseDescriptors(kept) => {
-            let mut keep = [-1; SLOTS + 2];
-            keep[0] = state.report;
-            if let Some(slot) = kept {
-                keep[1] = state.get(*slot)?;
-            }
-            state.close_others(keep)
+            let kept = match kept {
+                Some(slot) => state.get(*slot)?,
+                None => -1,
+            };
+            close_others(state.kept, &mut [state.report, kept])
         }
         Op::Seccomp(filter, flags) => listen::seccomp(filter, *flags).map(|_| ()),
         Op::Listen { filter, flags, secret } => listen::load(state.report, filter, *flags, *secret),
@@ -62,23 +66,6 @@ pub(super) fn run(op: &Op, state: &mut State) -> Option<()> {
     }
 }
 
-fn open_op(op: &Op, state: &State) -> Option<(RawFd, Slot)> {
-    Some(match op {
-        Op::OpenHost(path, out) => (open(libc::AT_FDCWD, path, libc::O_PATH, 0)?, *out),
-        Op::OpenInRoot(dir, path, out) => (open_in_root(state.get(*dir)?, path)?, *out),
-        Op::OpenRealDirectory(dir, path, out) => {
-            let resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS;
-            (open(state.get(*dir)?, path, libc::O_PATH | libc::O_DIRECTORY, resolve)?, *out)
-        }
-        Op::Ensure(root, target, out) => (ensure(state, state.get(*root)?, target)?, *out),
-        Op::CloneTree(from, depth, out) => (clone_tree(state.get(*from)?, *depth)?, *out),
-        Op::NewMount(system, out) => (new_mount(system)?, *out),
-        Op::Overlay(layers, out) => (overlay::make(state, layers)?, *out),
-        Op::Terminal(terminal) => (terminal::make(state, terminal)?, terminal.slave),
-        _ => return fail(libc::ENOSYS),
-    })
-}
-
 /// Operations that are one call on prepared values.
 fn simple(op: &Op, state: &State) -> Option<()> {
     // SAFETY: every pointer is to prepared, null-terminated or sized memory that outlives the call.
@@ -89,14 +76,6 @@ fn simple(op: &Op, state: &State) -> Option<()> {
                 ok(syscall(libc::SYS_write, state.get(*tasks)?, c"0".as_ptr(), 1usize))
             }
             Op::NotDumpable => prctl(libc::PR_SET_DUMPABLE, 0),
-            Op::PrivateMounts => ok(syscall(
-                libc::SYS_mount,
-                0usize,
-                c"/".as_ptr(),
-                0usize,
-                libc::MS_REC | libc::MS_PRIVATE,
-                0usize,
-            )),
             Op::Unshare(namespaces) => ok(syscall(libc::SYS_unshare, *namespaces)),
             Op::Domainname(name) => {
                 ok(syscall(libc::SYS_setdomainname, name.as_ptr(), name.as_bytes().len()))
@@ -104,12 +83,6 @@ fn simple(op: &Op, state: &State) -> Option<()> {
             Op::Link(text, dir, name) => {
                 let done = libc::symlinkat(text.as_ptr(), state.get(*dir)?, name.as_ptr());
                 if done < 0 && errno() != libc::EEXIST { None } else { Some(()) }
-            }
-            Op::PivotRoot(root) => {
-                ok(syscall(libc::SYS_fchdir, state.get(*root)?))?;
-                ok(syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()))?;
-                ok(syscall(libc::SYS_umount2, c".".as_ptr(), libc::MNT_DETACH))?;
-                ok(syscall(libc::SYS_chdir, c"/".as_ptr()))
             }
             Op::Hostname(name) => {
                 ok(syscall(libc::SYS_sethostname, name.as_ptr(), name.as_bytes().len()))
@@ -166,82 +139,6 @@ fn check_device(fd: RawFd, major: u32, minor: u32) -> Option<()> {
     let same =
         stat.st_mode & libc::S_IFMT == libc::S_IFCHR && stat.st_rdev == libc::makedev(major, minor);
     if same { Some(()) } else { fail(libc::ENODEV) }
-}
-
-fn make_node(
-    dir: RawFd,
-    name: &CString,
-    mode: u32,
-    [major, minor]: [u32; 2],
-    [uid, gid]: [u32; 2],
-) -> Option<()> {
-    let device = libc::makedev(major, minor);
-    // SAFETY: the name is null-terminated and outlives the calls.
-    unsafe {
-        ok(libc::mknodat(dir, name.as_ptr(), mode, device).into())?;
-        if uid != 0 || gid != 0 {
-            let flags = libc::AT_SYMLINK_NOFOLLOW;
-            ok(libc::fchownat(dir, name.as_ptr(), uid, gid, flags).into())?;
-        }
-    }
-    Some(())
-}
-
-/// Opens an existing path below the root; a missing one is no error.
-fn open_existing(root: RawFd, path: &CString) -> Option<Option<RawFd>> {
-    match open_in_root(root, path) {
-        None if matches!(errno(), libc::ENOENT | libc::ENOTDIR) => Some(None),
-        None => None,
-        opened => Some(opened),
-    }
-}
-
-fn mask(state: &mut State, root: Slot, path: &CString, null: Slot, empty: Slot) -> Option<()> {
-    let Some(place) = open_existing(state.get(root)?, path)? else { return Some(()) };
-    let cover = if !is_directory(place)? {
-        null_device(state.get(null)?)?
-    } else if let Some(fd) = state.slots.get(empty.0).copied().filter(|fd| *fd >= 0) {
-        clone_tree(fd, Depth::One)?
-    } else {
-        return attach_empty(state, place, empty);
-    };
-    attach(cover, place)?;
-    close(cover);
-    close(place);
-    Some(())
-}
-
-/// The null device in a mount of its own that nobody can change its mode or owner through: it is the
-/// host's.
-fn null_device(null: RawFd) -> Option<RawFd> {
-    // MOUNT_ATTR_RDONLY | NOSUID | NOEXEC: devices can be written to all the same.
-    const ATTRIBUTES: u64 = 1 | 2 | 8;
-    let mount = clone_tree(null, Depth::One)?;
-    set_attributes(mount, Depth::One, Attributes { set: ATTRIBUTES, ..Attributes::default() })?;
-    Some(mount)
-}
-
-/// The first masked directory gets the empty file system that later ones are clones of.
-fn attach_empty(state: &mut State, place: RawFd, empty: Slot) -> Option<()> {
-    // SAFETY: fsopen and its configuration take null-terminated constants.
-    let made = unsafe {
-        let fs = super::call::fd(syscall(libc::SYS_fsopen, c"tmpfs".as_ptr(), 1))?;
-        ok(syscall(libc::SYS_fsconfig, fs, 6, 0usize, 0usize, 0))?;
-        // MOUNT_ATTR_RDONLY | NOSUID | NODEV | NOEXEC.
-        super::call::fd(syscall(libc::SYS_fsmount, fs, 1, 1 | 2 | 4 | 8))?
-    };
-    attach(made, place)?;
-    state.set(empty, made)
-}
-
-fn read_only(root: RawFd, path: &CString) -> Option<()> {
-    let Some(place) = open_existing(root, path)? else { return Some(()) };
-    let copy = clone_tree(place, Depth::All)?;
-    set_attributes(copy, Depth::All, Attributes { set: READ_ONLY, ..Attributes::default() })?;
-    attach(copy, place)?;
-    close(copy);
-    close(place);
-    Some(())
 }
 
 fn enter(path: &CString) -> Option<()> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use creel_runtime::lifecycle::{Console, Create, Runtime};
+use creel_runtime::lifecycle::{Console, Create, RootChange, Runtime};
 
 use super::Id;
 use crate::failure::Failure;
@@ -33,6 +33,9 @@ pub(super) struct Bundle {
     /// Listening socket that the terminal is sent to
     #[arg(long, value_name = "PATH")]
     console_socket: Option<PathBuf>,
+    /// Move the root over the old one, where that cannot be left: an initial root in memory
+    #[arg(long)]
+    no_pivot: bool,
     /// File that the process id is written to
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
@@ -44,6 +47,7 @@ impl Bundle {
             bundle: self.bundle.clone(),
             config: self.config.clone(),
             console: self.console_socket.clone().map_or(Console::None, Console::Socket),
+            root_change: if self.no_pivot { RootChange::Move } else { RootChange::Pivot },
             ..Create::default()
         }
     }
