@@ -33,9 +33,20 @@ use failure::Failure;
 /// Runs the program with this process's arguments.
 pub fn main() -> ExitCode {
     let argv: Vec<_> = std::env::args_os().collect();
+    #[cfg(debug_assertions)]
+    fail_as_told();
     match protection::ensure_early(&argv) {
         Ok(()) => run(argv),
         Err(failure) => failure.report(),
+    }
+}
+
+/// Tests try what remains of a container at every step that can fail.
+#[cfg(debug_assertions)]
+fn fail_as_told() {
+    let told = std::env::var("CREEL_TEST_FAULT").ok();
+    if let Some(step) = told.and_then(|text| text.parse().ok()) {
+        creel_runtime::fail_at(step);
     }
 }
 

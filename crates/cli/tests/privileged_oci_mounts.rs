@@ -268,7 +268,9 @@ fn privileged_propagation_of_a_mount_connects_it_with_the_host() {
 
 #[test]
 fn privileged_a_root_without_pivot_is_on_top() {
-    let bundle = Bundle::new("cat /mark; grep -c '^proc [^ ]*/proc proc' /proc/mounts; [ $$ = 1 ] && ! touch /x");
+    let bundle = Bundle::new(
+        "cat /mark; grep -c '^proc [^ ]*/proc proc' /proc/mounts; [ $$ = 1 ] && ! touch /x",
+    );
     fs::write(bundle.path("rootfs/mark"), "inside\n").unwrap();
     // The host's own procfs is gone, and with it what is not masked.
     assert_eq!(bundle.runs(&["run", "--no-pivot", &bundle.id()]), "inside\n1\n");

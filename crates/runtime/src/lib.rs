@@ -16,3 +16,6 @@ pub mod lifecycle;
 pub mod lower;
 pub mod seccomp;
 pub mod spec;
+
+#[cfg(debug_assertions)]
+pub use creel_spawn::fail_at;

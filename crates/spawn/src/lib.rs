@@ -17,6 +17,8 @@ mod seccomp;
 mod signal;
 pub mod userns;
 
+#[cfg(debug_assertions)]
+pub use creel_sys::program::fail_at;
 pub use creel_sys::program::{Depth, Listen, nobody, open_process, send_signal as signal};
 pub use device::{Device, DeviceKind};
 pub use error::SpawnError;

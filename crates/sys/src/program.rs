@@ -9,6 +9,7 @@ mod classic;
 mod cover;
 mod device;
 mod execute;
+mod fault;
 mod listen;
 mod message;
 mod mounts;
@@ -31,6 +32,8 @@ use std::sync::Arc;
 use libc::c_int;
 
 use call::{DESCRIPTORS, State, errno, high, ok};
+#[cfg(debug_assertions)]
+pub use fault::fail_at;
 pub use listen::{Listen, nobody, released};
 pub use op::{
     Attributes, CapabilitySets, Depth, Device, Filter, Kind, NewFileSystem, Op, Overlay, Slot,
@@ -199,7 +202,8 @@ impl Program {
     fn child<'a>(&'a self, state: &mut State<'a>) -> ! {
         let mut failed = self.isolate(state).is_none().then_some(self.ops.len());
         if failed.is_none() {
-            failed = self.ops.iter().position(|op| run::run(op, state).is_none());
+            let mut ops = self.ops.iter().enumerate();
+            failed = ops.position(|(at, op)| fault::strikes(at) || run::run(op, state).is_none());
         }
         if let Some(index) = failed {
             let message = [index as i32, errno()];

@@ -26,7 +26,7 @@ impl Bundle {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
         let file = config.map_or_else(|| path.join("config.json"), Path::to_path_buf);
         let text = read(&file)?;
-        let document = |source| LifecycleError::Document { path: file.clone(), source };
+        let document = |source| LifecycleError::document(&file, &text, source);
         let value: Value = serde_json::from_slice(&text).map_err(document)?;
         if let Some(field) = unsupported::find(&value) {
             return Err(LifecycleError::NotYet { field });
@@ -52,7 +52,10 @@ impl Bundle {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, PathError> {
-    let directory = path.parent().unwrap_or_else(|| Path::new("/"));
+    let directory = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        parent => parent.unwrap_or_else(|| Path::new("/")),
+    };
     let name = path.file_name().unwrap_or_default();
     Dir::open(directory)?.read(name, MAX_SPEC)
 }

@@ -58,13 +58,14 @@ impl<'a> Directory<'a> {
             text => text?,
         };
         let path = self.dir.path().join(RECORD);
-        serde_json::from_slice(&text).map_err(|source| LifecycleError::Document { path, source })
+        serde_json::from_slice(&text)
+            .map_err(|source| LifecycleError::document(&path, &text, source))
     }
 
     pub(super) fn write(&self, record: &Record) -> Result<(), LifecycleError> {
         let path = self.dir.path().join(RECORD);
         let text = serde_json::to_vec(record)
-            .map_err(|source| LifecycleError::Document { path, source })?;
+            .map_err(|source| LifecycleError::document(&path, b"", source))?;
         atomic::replace(&self.dir, RECORD, &text, Mode::RUSR | Mode::WUSR, Durability::Process)?;
         Ok(())
     }

@@ -1,13 +1,14 @@
 //! Why a container could not be made, started, signalled or deleted.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use creel_base::hint::Hint;
 use creel_base::path::PathError;
 use creel_spawn::SpawnError;
 use creel_spawn::cgroup::CgroupError;
 
+use super::locate::path_at;
 use super::state::Status;
 use crate::cgroup::ResourcesError;
 use crate::container::ContainerError;
@@ -68,10 +69,12 @@ pub enum LifecycleError {
         id: String,
     },
     /// A document cannot be understood.
-    #[error("`{path}` is not as it should be")]
+    #[error("{}`{}` is not as it should be", within(.field), .path.display())]
     Document {
         /// Its file.
         path: PathBuf,
+        /// The path of the property that is wrong; empty if that is the whole document.
+        field: String,
         /// What is wrong.
         source: serde_json::Error,
     },
@@ -126,7 +129,18 @@ pub enum LifecycleError {
     Container(#[from] ContainerError),
 }
 
+fn within(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!("`{field}` in ") }
+}
+
 impl LifecycleError {
+    /// A document that cannot be understood, with its text.
+    #[must_use]
+    pub fn document(path: &Path, text: &[u8], source: serde_json::Error) -> Self {
+        let field = path_at(text, source.line(), source.column());
+        Self::Document { path: path.into(), field, source }
+    }
+
     /// Whether the container is not running: it may have ended just now.
     #[must_use]
     pub fn is_not_running(&self) -> bool {

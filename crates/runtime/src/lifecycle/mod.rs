@@ -14,6 +14,7 @@ mod directory;
 mod error;
 mod exec;
 mod id;
+mod locate;
 mod record;
 mod start;
 mod state;

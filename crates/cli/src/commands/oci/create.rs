@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use creel_runtime::lifecycle::{Console, Create, RootChange, Runtime};
+use creel_runtime::lifecycle::{Console, ContainerId, Create, Deletion, RootChange, Runtime};
 
 use super::Id;
 use crate::failure::Failure;
@@ -52,15 +52,26 @@ impl Bundle {
         }
     }
 
-    /// Writes the process id where that was asked for.
-    pub(super) fn tell(&self, pid: i32) -> Result<(), Failure> {
-        self.pid_file.as_deref().map_or(Ok(()), |file| output::pid_file(file, pid))
+    /// Writes the process id where that was asked for; what nobody is told of does not stay.
+    pub(super) fn tell_of(
+        &self,
+        pid: i32,
+        id: &ContainerId,
+        runtime: &Runtime,
+    ) -> Result<(), Failure> {
+        let told = self.pid_file.as_deref().map_or(Ok(()), |file| output::pid_file(file, pid));
+        if told.is_err() {
+            // The first error says more.
+            let _ = runtime.delete(id, Deletion::Forced);
+        }
+        told
     }
 }
 
 pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
     protection::ensure()?;
-    let pid = runtime.create(&args.id.parse()?, &args.bundle.create())?;
-    args.bundle.tell(pid)?;
+    let id = args.id.parse()?;
+    let pid = runtime.create(&id, &args.bundle.create())?;
+    args.bundle.tell_of(pid, &id, runtime)?;
     Ok(ExitCode::SUCCESS)
 }

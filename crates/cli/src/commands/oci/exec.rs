@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use creel_base::path::{Action, PathError};
-use creel_runtime::lifecycle::{Console, ContainerId, Exec, Runtime};
+use creel_runtime::lifecycle::{Console, ContainerId, Exec, LifecycleError, Runtime};
 use creel_runtime::spec::{Capabilities, Process};
 
 use super::Id;
@@ -136,8 +136,5 @@ fn add_capabilities(process: &mut Process, names: &[String]) {
 fn read(path: &PathBuf) -> Result<Process, Failure> {
     let text = std::fs::read(path).map_err(|error| PathError::new(Action::Read, path, error))?;
     let parsed = serde_json::from_slice(&text);
-    Ok(parsed.map_err(|source| creel_runtime::lifecycle::LifecycleError::Document {
-        path: path.clone(),
-        source,
-    })?)
+    Ok(parsed.map_err(|source| LifecycleError::document(path, &text, source))?)
 }

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
     let (id, create) = (args.id.parse()?, args.bundle.create());
     if args.detach {
         let running = runtime.run(&id, &create)?;
-        args.bundle.tell(running.pid())?;
+        args.bundle.tell_of(running.pid(), &id, runtime)?;
         return Ok(ExitCode::SUCCESS);
     }
     let code = attended(args, runtime, &id, create);
@@ -56,6 +56,6 @@ fn attended(
         console => console,
     };
     let running = runtime.run(id, &Create { console, ..create })?;
-    args.bundle.tell(running.pid())?;
+    args.bundle.tell_of(running.pid(), id, runtime)?;
     foreground::run_plain(Plain::First(running), &signals)
 }
