@@ -85,6 +85,13 @@ fn wrong_values_are_named() {
             "`process.rlimits` names `RLIMIT_CPU` twice",
         ),
         (r#"{"process": {"rlimits": [{"type": "RLIMIT_CPU", "soft": 2, "hard": 1}]}}"#, "[0].soft"),
+        (r#"{"process": {"args": ["a", "b\u0000"]}}"#, "`process.args[1]`"),
+        (r#"{"process": {"user": {"uid": 4294967295}}}"#, "`process.user.uid` is `4294967295`"),
+        (r#"{"process": {"user": {"gid": 4294967295}}}"#, "`process.user.gid`"),
+        (
+            r#"{"process": {"user": {"additionalGids": [1, 4294967295]}}}"#,
+            "`process.user.additionalGids[1]`",
+        ),
         (r#"{"process": {"oomScoreAdj": 1001}}"#, "`process.oomScoreAdj` is `1001`"),
         (r#"{"process": {"user": {"umask": 4096}}}"#, "`process.user.umask`"),
         (

@@ -15,12 +15,15 @@ const APPLETS: &str = "sh cat sleep true echo id tty trap ls stat readlink touch
 /// A bundle, and a root directory of containers beside it.
 pub(crate) struct Bundle {
     directory: tempfile::TempDir,
+    /// The runtime that is used.
+    pub(crate) program: PathBuf,
 }
 
 impl Bundle {
     /// One that runs a shell script.
     pub(crate) fn new(script: &str) -> Self {
-        let bundle = Self { directory: tempfile::tempdir().unwrap() };
+        let program = env!("CARGO_BIN_EXE_creel").into();
+        let bundle = Self { directory: tempfile::tempdir().unwrap(), program };
         let bin = bundle.path("rootfs/bin");
         fs::create_dir_all(&bin).unwrap();
         fs::copy("/bin/busybox", bin.join("busybox")).unwrap();
@@ -55,7 +58,7 @@ impl Bundle {
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_creel"));
+        let mut command = Command::new(&self.program);
         command.current_dir(self.path("")).args(["oci", "--root"]).arg(self.path("states"));
         command.args(words);
         command
@@ -153,7 +156,8 @@ impl Bundle {
     pub(crate) fn without(&self, calls: &[&str]) -> Self {
         let outer = Self::new("");
         let states = self.path("states");
-        let inner = [env!("CARGO_BIN_EXE_creel"), "oci", "--root", states.to_str().unwrap(), "run"];
+        let program = self.program.to_str().unwrap();
+        let inner = [program, "oci", "--root", states.to_str().unwrap(), "run"];
         let bundle = self.path("");
         let options = ["--bundle", bundle.to_str().unwrap(), &self.id()];
         outer.change(|spec| {

@@ -6,6 +6,7 @@ use creel_spawn::{Device, DeviceKind};
 
 use super::error::{LowerError, value};
 use super::options::MountOptions;
+use super::process::id;
 use crate::defaults;
 use crate::spec::{self, Linux, Spec};
 
@@ -68,12 +69,15 @@ fn lower_device(field: &str, device: &spec::Device) -> Result<Device, LowerError
     if mode & !0o7777 != 0 {
         return Err(value(format!("{field}.fileMode"), mode, "permission bits"));
     }
+    let owner = [device.uid.unwrap_or(0), device.gid.unwrap_or(0)];
+    id(format!("{field}.uid"), owner[0])?;
+    id(format!("{field}.gid"), owner[1])?;
     Ok(Device {
         path: format!("/{path}"),
         kind,
         numbers: [number("major", device.major)?, number("minor", device.minor)?],
         mode,
-        owner: [device.uid.unwrap_or(0), device.gid.unwrap_or(0)],
+        owner,
     })
 }
 

@@ -51,6 +51,10 @@ pub fn lower_process(
         let entry = process.env.get(index).map_or("", |entry| entry);
         return Err(value(format!("process.env[{index}]"), entry, "`NAME=value`"));
     }
+    if let Some(index) = process.args.iter().position(|argument| argument.contains('\0')) {
+        return Err(value(format!("process.args[{index}]"), "…\0…", "text without null bytes"));
+    }
+    check_user(&process.user)?;
     let umask = process.user.umask.unwrap_or(UMASK);
     if umask > 0o777 {
         return Err(value("process.user.umask", umask, "permission bits"));
@@ -74,6 +78,18 @@ pub fn lower_process(
         oom_score: process.oom_score_adj.map(oom_score).transpose()?,
         hold: None,
     })
+}
+
+fn check_user(user: &spec::User) -> Result<(), LowerError> {
+    id("process.user.uid".into(), user.uid)?;
+    id("process.user.gid".into(), user.gid)?;
+    let mut groups = user.additional_gids.iter().enumerate();
+    groups.try_for_each(|(index, gid)| id(format!("process.user.additionalGids[{index}]"), *gid))
+}
+
+/// The last number is no id: calls that change ids take it for "leave it as it is", which is root.
+pub(super) fn id(field: String, id: u32) -> Result<(), LowerError> {
+    if id == u32::MAX { Err(value(field, id, "an id below 4294967295")) } else { Ok(()) }
 }
 
 fn is_variable(entry: &str) -> bool {

@@ -1,0 +1,82 @@
+//! The runtime's own program is overwritten through `/proc/PID/exe`. That the attack works without the
+//! protection is shown in `crates/runtime/tests/privileged_attacks.rs`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::oci::{Bundle, MOUNT_CALLS};
+
+/// Opens what processes are executed from, and writes to it once that can be done.
+const ATTACK: &str = "while [ ! -e /end ]; do for p in /proc/[0-9]*; do \
+    case $(readlink $p/exe) in */busybox|'') ;; *) \
+    (exec 9<$p/exe && echo > /seen; n=0; while [ $n -lt 20 ]; do n=$((n+1)); \
+    echo evil > /proc/self/fd/9 && echo > /won; sleep 0.05; done) 2>/dev/null & ;; esac; \
+    done; done; wait";
+
+/// A copy of the program that nobody minds.
+fn victim(bundle: &mut Bundle) -> (PathBuf, Vec<u8>) {
+    let program = bundle.path("runtime");
+    fs::copy(env!("CARGO_BIN_EXE_creel"), &program).unwrap();
+    bundle.program.clone_from(&program);
+    let before = fs::read(&program).unwrap();
+    (program, before)
+}
+
+fn attacked() -> Bundle {
+    let bundle = Bundle::new(ATTACK);
+    // All that could help: with it the container may look into every process.
+    bundle.empower();
+    bundle.change(|spec| spec["root"]["readonly"] = false.into());
+    bundle
+}
+
+fn ended(bundle: &Bundle) {
+    fs::write(bundle.path("rootfs/end"), "").unwrap();
+    bundle.until("stopped");
+    bundle.runs(&["delete", &bundle.id()]);
+}
+
+#[test]
+fn privileged_the_program_stays_intact() {
+    let mut bundle = attacked();
+    let (program, before) = victim(&mut bundle);
+    let id = bundle.id();
+    bundle.runs(&["run", "--detach", &id]);
+    for _ in 0..100 {
+        bundle.runs(&["exec", &id, "true"]);
+    }
+    ended(&bundle);
+    assert!(bundle.path("rootfs/seen").exists(), "the container never saw the program");
+    assert!(!bundle.path("rootfs/won").exists());
+    assert!(fs::read(program).unwrap() == before, "the program was overwritten");
+}
+
+/// Where no read-only mount can be made, a sealed copy is executed.
+#[test]
+fn privileged_a_copy_in_memory_protects_as_well() {
+    let mut bundle = attacked();
+    let (program, before) = victim(&mut bundle);
+    bundle.script(&format!("(sleep 2; echo > /end) & {ATTACK}"));
+    let outer = bundle.without(&MOUNT_CALLS);
+    let output = outer.oci(&["run", &outer.id()]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(!bundle.path("rootfs/won").exists());
+    assert!(fs::read(program).unwrap() == before, "the program was overwritten");
+}
+
+/// The program as the container's own: `#!/proc/self/exe`.
+#[test]
+fn privileged_an_interpreter_is_not_the_runtime() {
+    let mut bundle = Bundle::new("");
+    let (program, before) = victim(&mut bundle);
+    let entry = bundle.path("rootfs/entry");
+    fs::write(&entry, "#!/proc/self/exe\n").unwrap();
+    std::process::Command::new("chmod").arg("755").arg(&entry).status().unwrap();
+    bundle.change(|spec| spec["process"]["args"] = json!(["/entry"]));
+    // It is executed from a mount that is nowhere in the container; what it does there is its own.
+    bundle.oci(&["run", &bundle.id()]);
+    assert!(fs::read(program).unwrap() == before);
+    bundle.is_clean();
+}
