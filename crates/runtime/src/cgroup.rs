@@ -70,12 +70,56 @@ pub fn limits(resources: &Resources) -> Result<Limits, LowerError> {
 /// The kernel's own period of processor time, in microseconds.
 const PERIOD: u64 = 100_000;
 
-/// The device rules of a specification.
+/// The device rules of a specification after a refusal of all, and then those that every container has.
 ///
 /// # Errors
 /// Names a property that is no part of a rule.
 pub fn device_rules(rules: &[spec::DeviceRule]) -> Result<Vec<DeviceRule>, LowerError> {
-    rules.iter().enumerate().map(|(index, rule)| device_rule(index, rule)).collect()
+    let mut lowered = rules
+        .iter()
+        .enumerate()
+        .map(|(index, rule)| device_rule(index, rule))
+        .collect::<Result<Vec<_>, _>>()?;
+    if lowered.first().is_none_or(|first| first.devices != Devices::All) {
+        lowered.insert(0, NO_DEVICE);
+    }
+    // Where all is allowed in the end, there is nothing to add.
+    if lowered.last().is_some_and(|last| !last.allow || last.devices != Devices::All) {
+        lowered.extend(USUAL_DEVICES);
+    }
+    Ok(lowered)
+}
+
+const NO_DEVICE: DeviceRule = rule(false, Devices::All, [None; 2], Access::ALL);
+
+/// What a container may do with devices besides what its specification says, as with runc: make any
+/// node, and open those of [`DEVICES`](crate::defaults::DEVICES) and terminals, which are `/dev/console`, `/dev/ptmx`
+/// and every `/dev/pts/N`.
+const USUAL_DEVICES: [DeviceRule; 11] = [
+    rule(true, Devices::Character, [None; 2], Access::MAKE),
+    rule(true, Devices::Block, [None; 2], Access::MAKE),
+    character(1, Some(3)),
+    character(1, Some(5)),
+    character(1, Some(7)),
+    character(1, Some(8)),
+    character(1, Some(9)),
+    character(5, Some(0)),
+    character(5, Some(1)),
+    character(5, Some(2)),
+    character(136, None),
+];
+
+const fn character(major: u32, minor: Option<u32>) -> DeviceRule {
+    rule(true, Devices::Character, [Some(major), minor], Access::ALL)
+}
+
+const fn rule(
+    allow: bool,
+    devices: Devices,
+    [major, minor]: [Option<u32>; 2],
+    access: Access,
+) -> DeviceRule {
+    DeviceRule { allow, devices, major, minor, access }
 }
 
 fn device_rule(index: usize, rule: &spec::DeviceRule) -> Result<DeviceRule, LowerError> {
@@ -110,11 +154,27 @@ mod tests {
     use super::*;
     use crate::defaults;
 
+    /// The rules that specifications have mostly: runc's and crun's own, and those of engines.
+    fn refusing_all() -> spec::DeviceRule {
+        spec::DeviceRule { access: Some("rwm".into()), ..spec::DeviceRule::default() }
+    }
+
     #[test]
-    fn the_default_rules_begin_with_a_refusal_of_all() {
-        let rules = device_rules(&defaults::device_rules()).unwrap();
-        assert!(!rules[0].allow && rules[0].devices == Devices::All);
-        assert!(rules.iter().skip(1).all(|rule| rule.allow));
+    fn nothing_is_allowed_but_what_is_said_and_usual() {
+        for rules in [&[][..], &[refusing_all()]] {
+            let rules = device_rules(rules).unwrap();
+            assert_eq!(rules[0], NO_DEVICE);
+            assert_eq!(rules[1..], USUAL_DEVICES);
+        }
+        let all = spec::DeviceRule { allow: true, ..refusing_all() };
+        assert_eq!(device_rules(&[all]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_usual_devices_can_be_opened() {
+        for (_, major, minor) in defaults::DEVICES {
+            assert!(USUAL_DEVICES.contains(&character(major, Some(minor))));
+        }
     }
 
     #[test]

