@@ -26,14 +26,19 @@ pub(super) struct Contender<'a> {
     pub(super) name: String,
     /// Done before each run, not measured.
     pub(super) prepare: Box<dyn FnMut() -> anyhow::Result<()> + 'a>,
-    /// What is measured.
-    pub(super) command: Box<dyn Fn() -> Command + 'a>,
+    /// What is measured: one after the other, as one.
+    pub(super) steps: Box<dyn Fn() -> Vec<Command> + 'a>,
 }
 
 impl<'a> Contender<'a> {
     /// Makes one that needs no preparing.
     pub(super) fn new(name: &str, command: impl Fn() -> Command + 'a) -> Self {
-        Self { name: name.into(), prepare: Box::new(|| Ok(())), command: Box::new(command) }
+        Self::of_steps(name, move || vec![command()])
+    }
+
+    /// Makes one of several commands, which needs no preparing.
+    pub(super) fn of_steps(name: &str, steps: impl Fn() -> Vec<Command> + 'a) -> Self {
+        Self { name: name.into(), prepare: Box::new(|| Ok(())), steps: Box::new(steps) }
     }
 
     /// Sets what is done before each run.
@@ -54,8 +59,9 @@ pub(super) fn interleave(
         for (contender, samples) in contenders.iter_mut().zip(&mut samples) {
             interrupt::check()?;
             (contender.prepare)()?;
-            let sample = measure(&mut (contender.command)())
-                .with_context(|| format!("in the part of {}", contender.name))?;
+            let steps = (contender.steps)();
+            let sample =
+                sum(steps).with_context(|| format!("in the part of {}", contender.name))?;
             if round > 0 {
                 samples.push(sample);
             }
@@ -64,6 +70,16 @@ pub(super) fn interleave(
     }
     eprintln!();
     Ok(samples)
+}
+
+/// Runs commands one after the other and sums up what they cost.
+fn sum(steps: Vec<Command>) -> anyhow::Result<Sample> {
+    let mut sum = Sample { wall: 0.0, cpu: 0.0, peak: 0 };
+    for mut step in steps {
+        let Sample { wall, cpu, peak } = measure(&mut step)?;
+        sum = Sample { wall: sum.wall + wall, cpu: sum.cpu + cpu, peak: sum.peak.max(peak) };
+    }
+    Ok(sum)
 }
 
 /// Runs a command; it must succeed, and its output is thrown away.

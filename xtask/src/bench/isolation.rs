@@ -35,17 +35,17 @@ pub(super) fn run(host: &Host, _: usize) -> anyhow::Result<Report> {
     for (case, who, spec) in
         [("root", host.root(), &[][..]), ("user", host.user()?, &["--rootless"][..])]
     {
-        report.notes.push(table(case, &who, spec)?);
+        report.notes.push(table(case, &ask_all(&who, spec)?));
     }
     Ok(report)
 }
 
-fn table(case: &str, who: &Who<'_>, spec: &[&str]) -> anyhow::Result<String> {
-    let answers = ask_all(who, spec)?;
+/// Puts answers side by side.
+pub(super) fn table(case: &str, answers: &[(&str, Answer)]) -> String {
     let tools: Vec<&str> = answers.iter().map(|(tool, _)| *tool).collect();
     let mut table = format!("As {case}:\n\n| | {} |\n|---|", tools.join(" | "));
     table += &"---|".repeat(tools.len());
-    let Some((_, first)) = answers.first() else { return Ok(table) };
+    let Some((_, first)) = answers.first() else { return table };
     for (key, _) in first {
         let value = |answer: &Answer| {
             let found = answer.iter().find(|(name, _)| name == key);
@@ -54,16 +54,17 @@ fn table(case: &str, who: &Who<'_>, spec: &[&str]) -> anyhow::Result<String> {
         let values: Vec<String> = answers.iter().map(|(_, answer)| value(answer)).collect();
         table += &format!("\n| {key} | {} |", values.join(" | "));
     }
-    Ok(table)
+    table
 }
 
-type Answer = Vec<(String, String)>;
+/// What a tool's container says: names and values.
+pub(super) type Answer = Vec<(String, String)>;
 
 fn ask_all(who: &Who<'_>, spec: &[&str]) -> anyhow::Result<Vec<(&'static str, Answer)>> {
     let creel = who.load_creel("demo")?;
     let podman = who.load_podman("demo")?;
     let bundle = who.unpack("demo")?;
-    let script = format!("{}{ASK}", host_variables()?);
+    let script = script()?;
     let run = ["run", "--rm", "--network", "none"];
     let mut answers = Vec::new();
     for tool in ["creel", "podman", "crun", "bwrap"] {
@@ -112,10 +113,16 @@ fn pids_group(process: &str) -> Option<String> {
     group(":pids:").or_else(|| group("0::"))
 }
 
-fn answer(command: &mut Command) -> anyhow::Result<Answer> {
+/// Runs the script in a container.
+pub(super) fn answer(command: &mut Command) -> anyhow::Result<Answer> {
     let said = capture(command)?;
     let lines = said.lines().filter_map(|line| line.split_once('='));
     Ok(lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+}
+
+/// What a container's shell is to run for an answer.
+pub(super) fn script() -> anyhow::Result<String> {
+    Ok(format!("{}{ASK}", host_variables()?))
 }
 
 /// The namespaces and the cgroup of this process, as variables for the script.

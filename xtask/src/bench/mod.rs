@@ -13,6 +13,7 @@ mod parallel;
 mod pull;
 mod remove;
 mod report;
+mod runtime;
 mod sibling;
 mod size;
 mod start;
@@ -61,7 +62,7 @@ struct Workload {
 type Run = fn(&Host, usize) -> anyhow::Result<Report>;
 
 /// All of them. Each row: name, what it measures, images, rounds, and the function.
-static WORKLOADS: [Workload; 11] = [
+static WORKLOADS: [Workload; 12] = [
     workload("isolation", isolation::WHAT, &["demo"], 1, isolation::run),
     workload("lists", lists::WHAT, &["demo"], 30, lists::run),
     workload("memory", memory::WHAT, &["demo"], 5, memory::run),
@@ -69,6 +70,7 @@ static WORKLOADS: [Workload; 11] = [
     workload("parallel", parallel::WHAT, &["demo"], 10, parallel::run),
     workload("pull", pull::WHAT, &["big"], 5, pull::run),
     workload("rmi", remove::WHAT, &["big", "demo"], 3, remove::run),
+    workload("runtime", runtime::WHAT, &["demo"], 40, runtime::run),
     workload("sibling", sibling::WHAT, &["big", "sibling"], 3, sibling::run),
     workload("size", size::WHAT, &[], 1, size::run),
     workload("start-root", start::WHAT_ROOT, &["demo"], 40, start::as_root),

@@ -19,12 +19,12 @@ pub(super) fn run(host: &Host, rounds: usize) -> anyhow::Result<Report> {
     let creel = who.load_creel("demo")?;
     let podman = who.load_podman("demo")?;
     let run = ["run", "--rm", "--network", "none"];
-    let ours = || who.creel(&[&run[..], &[&creel, "true"]].concat());
-    let theirs = || who.podman(&[&run[..], &[&podman, "true"]].concat());
+    let ours = |_| who.creel(&[&run[..], &[&creel, "true"]].concat());
+    let theirs = |_| who.podman(&[&run[..], &[&podman, "true"]].concat());
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
-        times[0].extend(at_once(&ours)?);
-        times[1].extend(at_once(&theirs)?);
+        times[0].extend(at_once(AT_ONCE, &ours)?);
+        times[1].extend(at_once(AT_ONCE, &theirs)?);
         eprint!(".");
     }
     eprintln!();
@@ -36,11 +36,16 @@ pub(super) fn run(host: &Host, rounds: usize) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-fn at_once(command: &dyn Fn() -> Command) -> anyhow::Result<Vec<f64>> {
+/// Runs so many commands at the same time and returns how many seconds each took. `command` gets
+/// the number of each.
+pub(super) fn at_once(
+    count: usize,
+    command: &dyn Fn(usize) -> Command,
+) -> anyhow::Result<Vec<f64>> {
     thread::scope(|scope| {
-        let running: Vec<_> = (0..AT_ONCE)
-            .map(|_| {
-                let mut command = command();
+        let running: Vec<_> = (0..count)
+            .map(|number| {
+                let mut command = command(number);
                 scope.spawn(move || measure(&mut command))
             })
             .collect();

@@ -101,7 +101,7 @@ pub(super) fn write_spec(
     Ok(())
 }
 
-fn compile_floor(who: &Who<'_>) -> anyhow::Result<PathBuf> {
+pub(super) fn compile_floor(who: &Who<'_>) -> anyhow::Result<PathBuf> {
     let program = who.path("floor");
     let source = who.path("floor.c");
     fs::write(&source, FLOOR)?;
