@@ -14,7 +14,7 @@ use crate::{debian, tools};
 const DISK: &str = include_str!("disk.sh");
 
 /// What is installed beside the base system.
-const PACKAGES: &str = "busybox-static,kmod,libcap2-bin,passwd,procps,python3-minimal,uidmap";
+const PACKAGES: &str = "busybox-static,dbus-user-session,kmod,libcap2-bin,passwd,procps,python3-minimal,systemd,uidmap";
 
 /// The kernel: as small as Debian has them, with control groups of version 2 and BPF.
 const KERNEL: &str = "linux-image-cloud-amd64";

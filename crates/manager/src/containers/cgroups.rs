@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use creel_runtime::cgroup::{self as runtime, ResourcesError};
-use creel_spawn::cgroup::{Cgroup, CgroupError, Hierarchy};
+use creel_runtime::cgroup as runtime;
+use creel_spawn::cgroup::{Cgroup, Hierarchy};
 
 use super::record::Record;
 use super::run_error::RunError;
@@ -32,9 +32,7 @@ pub(super) fn make(record: &Record, place: Hierarchy) -> Result<Cgroup, RunError
     let linux = record.spec.linux.as_ref();
     let mut resources = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
     match runtime::create(place.clone(), &name(record), &resources) {
-        Err(ResourcesError::Cgroup(
-            CgroupError::NoController { .. } | CgroupError::Occupied { .. },
-        )) if !record.policy.limited => {
+        Err(error) if error.lacks_controller() && !record.policy.limited => {
             resources.pids = None;
             Ok(runtime::create(place, &name(record), &resources)?)
         }

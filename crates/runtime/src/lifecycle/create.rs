@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use creel_spawn::cgroup::{Cgroup, Hierarchy};
+use creel_spawn::cgroup::Cgroup;
 use creel_spawn::{Plan, Rest, RootChange, Stdio};
 use jiff::Timestamp;
 
@@ -13,13 +13,13 @@ use super::bundle::Bundle;
 use super::console;
 use super::directory::Directory;
 use super::error::LifecycleError;
+use super::group;
 use super::id::ContainerId;
 use super::record::{CgroupRecord, Record, VERSION};
 use super::supervision::supervision;
-use crate::cgroup;
 use crate::container::{ContainerError, Identity, Running, supervised};
 use crate::lower::{Options, lower};
-use crate::spec::{Process, Spec};
+use crate::spec::Process;
 
 /// What the terminal of a container is sent to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,32 +126,23 @@ fn make(
     when: When,
 ) -> Result<Running, LifecycleError> {
     let spec = bundle.resolve();
-    let group = Arc::new(make_group(directory.id.as_str(), &spec)?);
+    let group = group::make(directory.id.as_str(), &spec)?.map(Arc::new);
     let hold = match when {
         When::Started => Some(directory.listen()?),
         When::Now => None,
     };
-    let (stdio, cgroup) = (create.stdio.clone(), Some(Arc::clone(&group)));
+    let (stdio, cgroup) = (create.stdio.clone(), group.clone());
     let root_change = create.root_change;
     let options = Options { stdio, cgroup, hold, root_change, ..Options::default() };
     let made = lower(&spec, &options)
         .map_err(LifecycleError::from)
-        .and_then(|plan| spawn(directory, &plan, bundle, &group))
+        .and_then(|plan| spawn(directory, &plan, bundle, group.as_deref()))
         .and_then(|running| hand_over(running, &create.console));
-    if made.is_err() {
+    if let (Err(_), Some(group)) = (&made, group) {
         // The first error says more.
         let _ = group.remove();
     }
     made
-}
-
-/// Makes the control group, by default one of the container's name.
-fn make_group(id: &str, spec: &Spec) -> Result<Cgroup, LifecycleError> {
-    let linux = spec.linux.as_ref();
-    let resources = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
-    let path = linux.and_then(|linux| linux.cgroups_path.as_deref());
-    let name = path.map_or(id, |path| path.trim_matches('/'));
-    Ok(cgroup::create(Hierarchy::detect()?, name, &resources)?)
 }
 
 /// Starts the process. What is known of it is written down while it waits to begin, so that nobody
@@ -160,7 +151,7 @@ fn spawn(
     directory: &Directory<'_>,
     plan: &Plan,
     bundle: &Bundle,
-    group: &Cgroup,
+    group: Option<&Cgroup>,
 ) -> Result<Running, LifecycleError> {
     let mut unwritten = None;
     let announce = |pid, rest: Rest| {
@@ -171,7 +162,7 @@ fn spawn(
                 created: Timestamp::now(),
                 owner: rustix::process::geteuid().as_raw(),
                 process: identity.into(),
-                cgroup: CgroupRecord::of(group),
+                cgroup: group.map(CgroupRecord::of),
                 rest: rest.into(),
                 spec: bundle.spec.clone(),
             })

@@ -52,7 +52,9 @@ impl Runtime {
                 return Err(LifecycleError::NotStopped { id: id.to_string(), status });
             }
         }
-        record.cgroup.open()?.remove()?;
+        if record.cgroup.is_some() {
+            record.group()?.remove()?;
+        }
         directory.remove()
     }
 }
@@ -63,6 +65,10 @@ fn end(directory: &Directory<'_>, record: &Record) -> Result<(), LifecycleError>
     match open(record).and_then(|container| Ok(container.kill()?)) {
         Err(LifecycleError::Container(ContainerError::NotRunning)) => return Ok(()),
         killed => killed?,
+    }
+    if record.is_frozen() {
+        // With version 1 a signal waits for the thaw.
+        record.group()?.freeze(false)?;
     }
     let deadline = Instant::now() + GRACE;
     while Status::of(directory, record)? != Status::Stopped {

@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use creel_base::atomic::{self, Durability};
 use creel_base::path::Dir;
-use creel_spawn::cgroup::{Cgroup, Hierarchy};
 use rustix::fs::Mode;
 
 use super::error::LifecycleError;
 use super::id::ContainerId;
-use super::record::{CgroupRecord, Record};
+use super::record::Record;
 
 const RECORD: &str = "container.json";
 const SOCKET: &str = "start";
@@ -103,21 +102,5 @@ impl<'a> Directory<'a> {
 
     pub(super) fn remove(self) -> Result<(), LifecycleError> {
         Ok(self.root.remove_all(self.id.as_str())?)
-    }
-}
-
-impl CgroupRecord {
-    pub(super) fn of(group: &Cgroup) -> Self {
-        let (version, base) = match group.hierarchy() {
-            Hierarchy::V1(base) => (1, base),
-            Hierarchy::V2(base) => (2, base),
-        };
-        Self { version, base: base.clone(), name: group.name().into() }
-    }
-
-    pub(super) fn open(&self) -> Result<Cgroup, LifecycleError> {
-        let base = self.base.clone();
-        let hierarchy = if self.version == 1 { Hierarchy::V1(base) } else { Hierarchy::V2(base) };
-        Ok(Cgroup::existing(hierarchy, &self.name)?)
     }
 }

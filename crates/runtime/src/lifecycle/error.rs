@@ -46,6 +46,17 @@ pub enum LifecycleError {
         /// Its state.
         status: Status,
     },
+    /// Only a paused container is resumed.
+    #[error("cannot resume container `{id}`: container not paused (it is {status})")]
+    NotPaused {
+        /// Its name.
+        id: String,
+        /// Its state.
+        status: Status,
+    },
+    /// A process would not begin before the container is resumed. The words are what callers look for.
+    #[error("cannot exec in a paused container (use --ignore-paused to override)")]
+    ExecPaused,
     /// The container is not one that waits for its start.
     #[error("cannot start container `{id}`, which is {status}")]
     NotCreated {

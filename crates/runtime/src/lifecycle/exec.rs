@@ -22,6 +22,8 @@ pub struct Exec {
     pub console: Console,
     /// Its standard descriptors and those that follow them, unless it has a terminal.
     pub stdio: Stdio,
+    /// Whether the process is put into a paused container, where it waits for the others.
+    pub ignore_paused: bool,
 }
 
 impl Runtime {
@@ -37,7 +39,7 @@ impl Runtime {
     /// Starts a further process in a container, and returns once it executes its program.
     ///
     /// # Errors
-    /// [`LifecycleError::NotRunning`] if it is stopped; or names the property that is wrong or the
+    /// [`LifecycleError::NotRunning`] if it is stopped, [`LifecycleError::ExecPaused`]; or names the property that is wrong or the
     /// step that failed, and no process remains then.
     pub fn exec(
         &self,
@@ -49,6 +51,9 @@ impl Runtime {
         let directory = Directory::open(&self.root, id)?;
         let record = directory.record()?;
         let status = Status::of(&directory, &record)?;
+        if status == Status::Paused && !exec.ignore_paused {
+            return Err(LifecycleError::ExecPaused);
+        }
         if status == Status::Stopped {
             return Err(LifecycleError::NotRunning {
                 action: "exec in",

@@ -26,8 +26,9 @@ pub struct Record {
     pub owner: u32,
     /// Its first process.
     pub process: ProcessRecord,
-    /// Where its control group was made, and under which name.
-    pub cgroup: CgroupRecord,
+    /// Where its control group was made, and under which name; none if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<CgroupRecord>,
     /// What is still to do when it is started.
     pub rest: RestRecord,
     /// Its specification as it was when it was made: what the bundle says later does not count.

@@ -9,7 +9,7 @@ use super::Runtime;
 use super::directory::Directory;
 use super::error::LifecycleError;
 use super::id::ContainerId;
-use super::record::Record;
+use super::record::{CgroupRecord, Record};
 use super::state::Status;
 use super::supervision::supervision;
 use crate::container::{Container, ContainerError, supervised};
@@ -52,12 +52,47 @@ impl Runtime {
         let directory = Directory::open(&self.root, id)?;
         let record = directory.record()?;
         match Status::of(&directory, &record)? {
-            Status::Created | Status::Running => Ok(open(&record)?.signal(signal)?),
-            status => {
+            Status::Stopped if signal == KILL && ends_rest(&record)? => Ok(()),
+            status @ Status::Stopped => {
                 Err(LifecycleError::NotRunning { action: "signal", id: id.to_string(), status })
             }
+            _ if signal == KILL => kill(&record),
+            _ => Ok(open(&record)?.signal(signal)?),
         }
     }
+}
+
+const KILL: i32 = 9;
+
+/// Kills all processes; a paused container is thawed, since with version 1 of control groups the
+/// signal waits for that.
+fn kill(record: &Record) -> Result<(), LifecycleError> {
+    let container = open(record)?;
+    match container.kill() {
+        // A signal to the first process is what can be done.
+        Err(ContainerError::NoCgroup) => container.signal(KILL)?,
+        killed => killed?,
+    }
+    if record.is_frozen() { Ok(record.group()?.freeze(false)?) } else { Ok(()) }
+}
+
+/// Kills what a container without a process namespace of its own has left in its group; tells
+/// whether there was anything.
+fn ends_rest(record: &Record) -> Result<bool, LifecycleError> {
+    let own = |namespace: &spec::Namespace| {
+        namespace.kind == spec::NamespaceKind::Pid && namespace.path.is_none()
+    };
+    let namespaces = record.spec.linux.as_ref().map_or(&[][..], |linux| &linux.namespaces);
+    if record.cgroup.is_none() || namespaces.iter().any(own) {
+        return Ok(false);
+    }
+    let group = record.group()?;
+    // A group that is gone has no processes.
+    let any = group.processes().is_ok_and(|processes| !processes.is_empty());
+    if any {
+        group.kill()?;
+    }
+    Ok(any)
 }
 
 /// Lets the first process go, until it executes its program.
@@ -78,7 +113,7 @@ pub(super) fn open(record: &Record) -> Result<Container, LifecycleError> {
     let empty = Linux::default();
     let linux = record.spec.linux.as_ref().unwrap_or(&empty);
     let namespaces: Vec<Namespace> = lower::namespaces(linux)?;
-    let cgroup = Some(Arc::new(record.cgroup.open()?));
+    let cgroup = record.cgroup.as_ref().map(CgroupRecord::open).transpose()?.map(Arc::new);
     let single = matches!(linux.gid_mappings.as_slice(), [map] if map.size == 1);
     let identity = record.process.identity();
     Ok(Container::open(identity, namespaces, single, cgroup)?)

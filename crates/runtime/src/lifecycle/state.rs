@@ -21,6 +21,8 @@ pub enum Status {
     Created,
     /// Its program runs.
     Running,
+    /// Its processes are stopped until they are let go on.
+    Paused,
     /// Its first process has ended.
     Stopped,
 }
@@ -31,6 +33,9 @@ impl Status {
         if Identity::of(expected.pid).ok() != Some(expected) || expected.has_ended() {
             return Ok(Self::Stopped);
         }
+        if record.is_frozen() {
+            return Ok(Self::Paused);
+        }
         Ok(if directory.waits()? { Self::Created } else { Self::Running })
     }
 }
@@ -40,6 +45,7 @@ impl fmt::Display for Status {
         f.write_str(match self {
             Self::Created => "created",
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Stopped => "stopped",
         })
     }

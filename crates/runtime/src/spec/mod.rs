@@ -7,6 +7,7 @@
 
 mod linux;
 mod process;
+mod resources;
 mod seccomp;
 mod state;
 
@@ -15,10 +16,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use linux::{
-    Cpu, Device, DeviceRule, IdMapping, Linux, Memory, Namespace, NamespaceKind, Pids, Resources,
-};
+pub use linux::{Device, IdMapping, Linux, Namespace, NamespaceKind};
 pub use process::{Capabilities, ConsoleSize, Process, Rlimit, User};
+pub use resources::{
+    BlockIo, Cpu, DeviceRule, HugePages, Memory, Network, Pids, Priority, Rate, Rdma, Resources,
+    Weight,
+};
 pub use seccomp::{ArchMap, Argument, Condition, Seccomp, SyscallRule};
 pub use state::{ProcessState, State, Status};
 

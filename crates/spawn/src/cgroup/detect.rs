@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use creel_sys::access::writable;
 
-use super::{CONTROLLERS, CgroupError, Hierarchy, is_occupied};
+use super::{CONTROLLERS, CgroupError, Hierarchy, USUAL, is_occupied};
 
 const MOUNT: &str = "/sys/fs/cgroup";
 
@@ -32,7 +32,7 @@ impl Hierarchy {
             };
         }
         let base = v1_base(&mounts()).ok_or(CgroupError::NotMounted)?;
-        let all = CONTROLLERS.iter().map(|controller| base.join(controller));
+        let all = USUAL.iter().map(|controller| base.join(controller));
         let usable = all.filter(|path| path.exists()).all(|path| writable(&path));
         if usable { Ok(Self::V1(base)) } else { Err(CgroupError::RootOnly) }
     }

@@ -58,6 +58,31 @@ pub enum CgroupError {
         #[source]
         source: io::Error,
     },
+    /// A file of the group does not take a value.
+    #[error("could not write `{value}` to `{}`", path.display())]
+    Refused {
+        /// The value.
+        value: String,
+        /// The file.
+        path: PathBuf,
+        /// The kernel's error.
+        #[source]
+        source: io::Error,
+    },
+    /// A group that is to be a container's own has processes. The words are what callers look for.
+    #[error("container's cgroup is not empty: {count} process(es) found in `{}`", path.display())]
+    NotEmpty {
+        /// How many.
+        count: usize,
+        /// The directory of the group.
+        path: PathBuf,
+    },
+    /// A group that is to be a container's own is frozen, so that nothing could begin in it.
+    #[error("container's cgroup unexpectedly frozen: `{}`", path.display())]
+    Frozen {
+        /// The directory of the group.
+        path: PathBuf,
+    },
     /// A file or directory of the group.
     #[error("could not access `{}`", path.display())]
     Access {
@@ -67,6 +92,22 @@ pub enum CgroupError {
         #[source]
         source: io::Error,
     },
+}
+
+/// Why a value of a group could not be set.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set `{field}`")]
+pub struct SettingError {
+    /// What the caller calls it.
+    pub field: String,
+    /// The reason.
+    pub source: CgroupError,
+}
+
+impl Hint for SettingError {
+    fn hint(&self) -> Option<String> {
+        self.source.hint()
+    }
 }
 
 impl Hint for CgroupError {
@@ -94,7 +135,9 @@ impl Hint for CgroupError {
             Self::DeviceFilter { .. } => {
                 Some("boot a kernel with `CONFIG_BPF_SYSCALL` and `CONFIG_CGROUP_BPF`".into())
             }
-            Self::Name { .. } | Self::Access { .. } => None,
+            Self::NotEmpty { .. } => Some("choose another by `linux.cgroupsPath`".into()),
+            Self::Frozen { path } => Some(format!("thaw it, or remove `{}`", path.display())),
+            Self::Name { .. } | Self::Refused { .. } | Self::Access { .. } => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Control groups, version 1 (memory, cpu, pids, freezer, devices) and version 2.
+//! Control groups, version 1 and version 2.
 //!
 //! Only directories and their files are touched, never the mounts of the host. A group is
 //! made below mounts that exist and removed when its processes have gone.
@@ -6,6 +6,9 @@
 mod detect;
 mod devices;
 mod error;
+mod give;
+mod measure;
+mod setting;
 mod stop;
 
 use std::fs::{self, File};
@@ -14,12 +17,48 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 pub use devices::{Access, DeviceRule, Devices};
-pub use error::CgroupError;
+pub use error::{CgroupError, SettingError};
+pub use setting::{Missing, Setting};
 
-/// Those of version 1 that a group is made in; each costs two directory operations a container.
-const CONTROLLERS: [&str; 5] = ["memory", "cpu", "pids", "freezer", "devices"];
-/// Those of version 2 that are turned on for groups.
+/// Those of version 1 that every group is made in; each costs two directory operations a container.
+const USUAL: [&str; 5] = ["memory", "cpu", "pids", "freezer", "devices"];
+/// All that version 1 has, the usual ones first. Where several are one mount, each has a link to it.
+const CONTROLLERS: [&str; 13] = [
+    "memory",
+    "cpu",
+    "pids",
+    "freezer",
+    "devices",
+    "cpuset",
+    "cpuacct",
+    "blkio",
+    "hugetlb",
+    "net_cls",
+    "net_prio",
+    "perf_event",
+    "rdma",
+];
+/// Those of version 2 that are turned on for every group.
 const DELEGATED: [&str; 3] = ["memory", "cpu", "pids"];
+
+/// Which controllers a group is made with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Controllers {
+    /// Those that limit and freeze: memory, cpu and pids, with version 1 freezer and devices too; and
+    /// these, where a setting needs them.
+    UsualAnd(Vec<&'static str>),
+    /// All that there are. Who gives a group its name may look for it in any of them.
+    All,
+}
+
+impl Controllers {
+    fn wants(&self, usual: &[&str], name: &str) -> bool {
+        match self {
+            Self::UsualAnd(others) => usual.contains(&name) || others.contains(&name),
+            Self::All => true,
+        }
+    }
+}
 
 /// The mounts of the host that groups are made in; see [`Hierarchy::detect`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,17 +67,6 @@ pub enum Hierarchy {
     V1(PathBuf),
     /// Version 2: its mount, or a group below it.
     V2(PathBuf),
-}
-
-/// Limits of a group; `None` leaves a value alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Memory in bytes.
-    pub memory: Option<u64>,
-    /// Processor time: quota and period in microseconds.
-    pub cpu: Option<(u64, u64)>,
-    /// Number of processes and threads.
-    pub pids: Option<u64>,
 }
 
 /// A control group.
@@ -54,14 +82,34 @@ impl Cgroup {
     /// Makes the group, and with version 2 turns on the controllers that its parents offer.
     ///
     /// # Errors
-    /// Fails if the name is not plain or a directory cannot be made.
-    pub fn create(hierarchy: Hierarchy, name: &str) -> Result<Self, CgroupError> {
-        let group = Self::existing(hierarchy, name)?;
-        if let Hierarchy::V2(mount) = &group.hierarchy {
-            delegate(mount, name)?;
-        }
-        for directory in group.directories() {
-            access(&directory, fs::create_dir_all(&directory))?;
+    /// Fails if the name is not plain, a directory cannot be made, or there is such a group already
+    /// and it has processes or is frozen.
+    pub fn create(
+        hierarchy: Hierarchy,
+        name: &str,
+        wanted: &Controllers,
+    ) -> Result<Self, CgroupError> {
+        check_name(name)?;
+        let controllers = match &hierarchy {
+            // A directory that is no mount has no such file; nothing must be made there.
+            Hierarchy::V1(mounts) => CONTROLLERS
+                .into_iter()
+                .filter(|controller| wanted.wants(&USUAL, controller))
+                .filter(|controller| mounts.join(controller).join("cgroup.procs").exists())
+                .collect(),
+            Hierarchy::V2(mount) => {
+                delegate(mount, name, wanted)?;
+                Vec::new()
+            }
+        };
+        let group = Self { hierarchy, name: name.into(), controllers };
+        let mut made = Vec::new();
+        if let Err(error) = group.make(&mut made) {
+            for directory in made {
+                // Why it could not be made says more.
+                let _ = fs::remove_dir(directory);
+            }
+            return Err(error);
         }
         Ok(group)
     }
@@ -71,19 +119,54 @@ impl Cgroup {
     /// # Errors
     /// Fails if the name is not plain.
     pub fn existing(hierarchy: Hierarchy, name: &str) -> Result<Self, CgroupError> {
-        let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
-        if !name.split('/').all(plain) {
-            return Err(CgroupError::Name { name: name.into() });
-        }
+        check_name(name)?;
         let controllers = match &hierarchy {
-            // A directory that is no mount has no such file; nothing must be made there.
             Hierarchy::V1(mounts) => CONTROLLERS
                 .into_iter()
-                .filter(|controller| mounts.join(controller).join("cgroup.procs").exists())
+                .filter(|controller| mounts.join(controller).join(name).exists())
                 .collect(),
             Hierarchy::V2(_) => Vec::new(),
         };
         Ok(Self { hierarchy, name: name.into(), controllers })
+    }
+
+    /// Makes the directories and tells which it has made.
+    fn make(&self, made: &mut Vec<PathBuf>) -> Result<(), CgroupError> {
+        for directory in self.directories() {
+            let done = match fs::create_dir(&directory) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    fs::create_dir_all(&directory)
+                }
+                done => done,
+            };
+            match done {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    self.check_unused(&directory)?;
+                }
+                done => {
+                    access(&directory, done)?;
+                    made.push(directory);
+                }
+            }
+        }
+        match &self.hierarchy {
+            Hierarchy::V1(mounts) if self.controllers.contains(&"cpuset") => {
+                inherit_processors(&mounts.join("cpuset"), &self.name)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails if a group that was there before has processes, which would end with the container, or
+    /// if nothing could begin in it.
+    fn check_unused(&self, directory: &Path) -> Result<(), CgroupError> {
+        let processes = directory.join("cgroup.procs");
+        let count = access(&processes, fs::read_to_string(&processes))?.lines().count();
+        let path = || directory.to_path_buf();
+        if count > 0 {
+            return Err(CgroupError::NotEmpty { count, path: path() });
+        }
+        if self.is_frozen() { Err(CgroupError::Frozen { path: path() }) } else { Ok(()) }
     }
 
     /// Where the group is.
@@ -120,31 +203,12 @@ impl Cgroup {
             Hierarchy::V1(mounts) => mounts.join(controller).join(&self.name).join(v1),
             Hierarchy::V2(mount) => mount.join(&self.name).join(v2),
         };
-        if path.exists() {
-            return Ok(path);
-        }
-        // What is offered may still have been refused.
-        let reason = self.hierarchy.lacks(controller);
-        Err(reason.unwrap_or(CgroupError::NoController { controller }))
+        if path.exists() { Ok(path) } else { Err(self.lack(controller)) }
     }
 
-    /// Sets limits.
-    ///
-    /// # Errors
-    /// Fails if a controller is missing or refuses a value.
-    pub fn limit(&self, limits: &Limits) -> Result<(), CgroupError> {
-        if let Some(bytes) = limits.memory {
-            write(&self.file("memory", "memory.limit_in_bytes", "memory.max")?, bytes)?;
-        }
-        if let Some(count) = limits.pids {
-            write(&self.file("pids", "pids.max", "pids.max")?, count)?;
-        }
-        let Some((quota, period)) = limits.cpu else { return Ok(()) };
-        if matches!(self.hierarchy, Hierarchy::V2(_)) {
-            return write(&self.file("cpu", "", "cpu.max")?, format!("{quota} {period}"));
-        }
-        write(&self.file("cpu", "cpu.cfs_period_us", "")?, period)?;
-        write(&self.file("cpu", "cpu.cfs_quota_us", "")?, quota)
+    /// Why a controller has no such file: what is offered may still have been refused.
+    fn lack(&self, controller: &'static str) -> CgroupError {
+        self.hierarchy.lacks(controller).unwrap_or(CgroupError::NoController { controller })
     }
 
     /// Moves a process, by its id in the caller's namespace, into the group.
@@ -181,30 +245,55 @@ impl Cgroup {
     }
 }
 
+fn check_name(name: &str) -> Result<(), CgroupError> {
+    let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+    if name.split('/').all(plain) {
+        return Ok(());
+    }
+    Err(CgroupError::Name { name: name.into() })
+}
+
+/// Gives each group down to the named one the processors and memory nodes of the one above, where it
+/// has none: nothing can enter a group without any (`cpusets(7)`).
+fn inherit_processors(mount: &Path, name: &str) -> Result<(), CgroupError> {
+    let read = |path: PathBuf| access(&path, fs::read_to_string(&path));
+    let mut place = mount.to_path_buf();
+    for part in name.split('/') {
+        let above = place.clone();
+        place.push(part);
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            if read(place.join(file))?.trim().is_empty() {
+                write(&place.join(file), read(above.join(file))?.trim())?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Turns on controllers from the mount down to the group's parent, where they are offered and not
 /// on already.
-fn delegate(mount: &Path, name: &str) -> Result<(), CgroupError> {
+fn delegate(mount: &Path, name: &str, wanted: &Controllers) -> Result<(), CgroupError> {
     let mut place = mount.to_path_buf();
     for part in name.split('/') {
         access(&place, fs::create_dir_all(&place))?;
         // What a limit lacks is told when it is set.
         if !is_occupied(&place) {
-            turn_on(&place)?;
+            turn_on(&place, wanted)?;
         }
         place.push(part);
     }
     Ok(())
 }
 
-fn turn_on(place: &Path) -> Result<(), CgroupError> {
+fn turn_on(place: &Path, wanted: &Controllers) -> Result<(), CgroupError> {
     let read = |file: &str| {
         let path = place.join(file);
         access(&path, fs::read_to_string(&path))
     };
     let (offered, on) = (read("cgroup.controllers")?, read("cgroup.subtree_control")?);
-    let has = |list: &str, name: &str| list.split_whitespace().any(|one| one == name);
-    let wanted = |name: &&str| has(&offered, name) && !has(&on, name);
-    for controller in DELEGATED.iter().filter(|name| wanted(name)) {
+    let is_on = |name: &str| on.split_whitespace().any(|one| one == name);
+    let missing = |name: &&str| wanted.wants(&DELEGATED, name) && !is_on(name);
+    for controller in offered.split_whitespace().filter(missing) {
         // Setting a limit says so if the controller could not be turned on.
         let _ = fs::write(place.join("cgroup.subtree_control"), format!("+{controller}"));
     }

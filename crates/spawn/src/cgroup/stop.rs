@@ -11,20 +11,34 @@ use super::{Cgroup, CgroupError, Hierarchy, access, write};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Cgroup {
-    /// Stops every process of the group, or lets them continue.
+    /// Stops every process of the group, or lets them continue. Where they do not stop in time, they
+    /// continue.
     ///
     /// # Errors
-    /// Fails if the freezer is missing or refuses.
+    /// Fails if the freezer is missing or refuses, or if they do not stop in time.
     pub fn freeze(&self, frozen: bool) -> Result<(), CgroupError> {
         let file = self.file("freezer", "freezer.state", "cgroup.freeze")?;
-        match (&self.hierarchy, frozen) {
-            (Hierarchy::V1(_), true) => write(&file, "FROZEN"),
+        let done = match (&self.hierarchy, frozen) {
+            (Hierarchy::V1(_), true) => freeze_v1(&file),
             (Hierarchy::V1(_), false) => write(&file, "THAWED"),
-            (Hierarchy::V2(_), frozen) => {
-                write(&file, u8::from(frozen))?;
-                settle(&file.with_file_name("cgroup.events"), frozen)
-            }
+            (Hierarchy::V2(_), frozen) => write(&file, u8::from(frozen)).and_then(|()| {
+                let wanted = format!("frozen {}", u8::from(frozen));
+                settle(&file.with_file_name("cgroup.events"), |text| {
+                    text.lines().any(|line| line == wanted)
+                })
+            }),
+        };
+        if done.is_err() && frozen {
+            // Why they did not stop says more.
+            let _ = self.freeze(false);
         }
+        done
+    }
+
+    /// Whether the group itself is frozen or about to be.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.hierarchy.is_frozen(&self.name)
     }
 
     /// The processes of the group, by id in the caller's namespace.
@@ -37,6 +51,19 @@ impl Cgroup {
         let text = access(&path, fs::read_to_string(&path))?;
         // Zero stands for a process that this namespace cannot see.
         Ok(text.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect())
+    }
+
+    /// The processes of the group and of those below it.
+    ///
+    /// # Errors
+    /// Fails if a list cannot be read.
+    pub fn all_processes(&self) -> Result<Vec<i32>, CgroupError> {
+        let mut found = Vec::new();
+        if let Some(directory) = self.directories().pop() {
+            access(&directory, collect(&directory, &mut found))?;
+        }
+        found.sort_unstable();
+        Ok(found)
     }
 
     /// Kills every process of the group: `cgroup.kill` (5.14), or by freezing first so that none
@@ -100,6 +127,19 @@ impl Cgroup {
     }
 }
 
+/// Adds the processes of a group and of those below it. One that goes meanwhile has none.
+fn collect(directory: &Path, found: &mut Vec<i32>) -> io::Result<()> {
+    let text = fs::read_to_string(directory.join("cgroup.procs"))?;
+    found.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            let _ = collect(&entry.path(), found);
+        }
+    }
+    Ok(())
+}
+
 /// Removes a group that has no processes, and those below it.
 fn remove_tree(directory: &Path) -> io::Result<()> {
     let busy = match fs::remove_dir(directory) {
@@ -117,18 +157,43 @@ fn remove_tree(directory: &Path) -> io::Result<()> {
     if nested { fs::remove_dir(directory) } else { Err(busy) }
 }
 
-/// Waits until the kernel says that all processes have stopped, which it does not at once.
-fn settle(events: &Path, frozen: bool) -> Result<(), CgroupError> {
-    let wanted = format!("frozen {}", u8::from(frozen));
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let text = access(events, fs::read_to_string(events))?;
-        if text.lines().any(|line| line == wanted) {
-            return Ok(());
+impl Hierarchy {
+    /// Whether a group is frozen or about to be; one that is not there is not.
+    #[must_use]
+    pub fn is_frozen(&self, name: &str) -> bool {
+        let (path, thawed) = match self {
+            Self::V1(mounts) => (mounts.join("freezer").join(name).join("freezer.state"), "THAWED"),
+            Self::V2(mount) => (mount.join(name).join("cgroup.freeze"), "0"),
+        };
+        fs::read_to_string(path).is_ok_and(|text| text.trim() != thawed)
+    }
+}
+
+/// The freezer of version 1 can stay half-way when processes are born meanwhile; it is thawed and
+/// frozen again then (`Documentation/admin-guide/cgroup-v1/freezer-subsystem.rst`).
+fn freeze_v1(file: &Path) -> Result<(), CgroupError> {
+    let mut tries = 0_u32;
+    write(file, "FROZEN")?;
+    settle(file, |text| {
+        let frozen = text.trim() == "FROZEN";
+        tries += 1;
+        if !frozen {
+            let again = if tries.is_multiple_of(25) { "THAWED" } else { "FROZEN" };
+            // Whether it was taken is what the next look says.
+            let _ = write(file, again);
         }
+        frozen
+    })
+}
+
+/// Waits until the kernel says that all processes have stopped, which it does not at once.
+fn settle(file: &Path, mut done: impl FnMut(&str) -> bool) -> Result<(), CgroupError> {
+    let deadline = Instant::now() + PATIENCE;
+    while !done(&access(file, fs::read_to_string(file))?) {
         if Instant::now() >= deadline {
-            return access(events, Err(ErrorKind::TimedOut.into()));
+            return access(file, Err(ErrorKind::TimedOut.into()));
         }
         std::thread::sleep(Duration::from_millis(1));
     }
+    Ok(())
 }

@@ -53,6 +53,9 @@ pub(crate) struct Args {
     /// Listening socket that the terminal is sent to
     #[arg(long, value_name = "PATH")]
     console_socket: Option<PathBuf>,
+    /// Go into a paused container, where the program waits until that is resumed
+    #[arg(long)]
+    ignore_paused: bool,
     #[command(flatten)]
     id: Id,
     /// Program and arguments
@@ -88,7 +91,11 @@ pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
         None if process.terminal && !args.detach => Console::Caller,
         None => Console::None,
     };
-    let running = runtime.exec(&id, &process, &Exec { console, ..Exec::default() })?;
+    let running = runtime.exec(
+        &id,
+        &process,
+        &Exec { console, ignore_paused: args.ignore_paused, ..Exec::default() },
+    )?;
     if let Some(file) = &args.pid_file {
         output::pid_file(file, running.pid())?;
     }

@@ -6,10 +6,14 @@ mod exec;
 mod journal;
 mod kill;
 mod list;
+mod pause;
+mod ps;
+mod resume;
 mod run;
 mod spec;
 mod start;
 mod state;
+mod update;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -67,10 +71,14 @@ enum Command {
     Exec(Box<exec::Args>),
     Kill(kill::Args),
     List(list::Args),
+    Pause(pause::Args),
+    Ps(ps::Args),
+    Resume(resume::Args),
     Run(run::Args),
     Spec(spec::Args),
     Start(start::Args),
     State(state::Args),
+    Update(Box<update::Args>),
 }
 
 /// What defines each of the commands.
@@ -129,10 +137,14 @@ impl Command {
             Self::Exec(args) => exec::run(args, &runtime()?),
             Self::Kill(args) => kill::run(args, &runtime()?),
             Self::List(args) => list::run(args, &runtime()?),
+            Self::Pause(args) => pause::run(args, &runtime()?),
+            Self::Ps(args) => ps::run(args, &runtime()?),
+            Self::Resume(args) => resume::run(args, &runtime()?),
             Self::Run(args) => run::run(args, &runtime()?),
             Self::Spec(args) => spec::run(args),
             Self::Start(args) => start::run(args, &runtime()?),
             Self::State(args) => state::run(args, &runtime()?),
+            Self::Update(args) => update::run(args, &runtime()?),
         }
     }
 }

@@ -1,0 +1,136 @@
+//! Control groups from a specification's `linux.resources`.
+
+mod devices;
+mod io;
+mod settings;
+mod v1;
+mod v2;
+
+use creel_base::hint::Hint;
+use creel_spawn::cgroup::{Cgroup, CgroupError, Controllers, Hierarchy, Setting, SettingError};
+
+use crate::lower::{LowerError, value};
+use crate::spec::Resources;
+pub use devices::device_rules;
+
+/// Why a container has no control group.
+#[derive(Debug, thiserror::Error)]
+pub enum ResourcesError {
+    /// A property has a wrong value.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// The group cannot be made.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    /// The group does not take a value.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+}
+
+impl ResourcesError {
+    /// Whether it is for want of a controller.
+    #[must_use]
+    pub fn lacks_controller(&self) -> bool {
+        let (Self::Cgroup(error) | Self::Setting(SettingError { source: error, .. })) = self else {
+            return false;
+        };
+        matches!(error, CgroupError::NoController { .. } | CgroupError::Occupied { .. })
+    }
+}
+
+impl Hint for ResourcesError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Lower(error) => error.hint(),
+            Self::Cgroup(error) => error.hint(),
+            Self::Setting(error) => error.hint(),
+        }
+    }
+}
+
+/// Makes a group with the limits and the device rules of a specification, in the controllers that
+/// limit and freeze and those that a limit needs; nothing remains of it after an error.
+///
+/// # Errors
+/// Names the property that is wrong, or says what the kernel refuses.
+pub fn create(
+    hierarchy: Hierarchy,
+    name: &str,
+    resources: &Resources,
+) -> Result<Cgroup, ResourcesError> {
+    let settings = settings(&hierarchy, resources)?;
+    let needed = settings.iter().map(|setting| setting.controller).collect();
+    make(hierarchy, name, &Controllers::UsualAnd(needed), &settings, resources)
+}
+
+/// As [`create`], in all controllers that there are: for a name that was given by a caller, who may
+/// look for it in any of them.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_named(
+    hierarchy: Hierarchy,
+    name: &str,
+    resources: &Resources,
+) -> Result<Cgroup, ResourcesError> {
+    let settings = settings(&hierarchy, resources)?;
+    make(hierarchy, name, &Controllers::All, &settings, resources)
+}
+
+fn make(
+    hierarchy: Hierarchy,
+    name: &str,
+    controllers: &Controllers,
+    settings: &[Setting],
+    resources: &Resources,
+) -> Result<Cgroup, ResourcesError> {
+    let rules = device_rules(&resources.devices)?;
+    let group = Cgroup::create(hierarchy, name, controllers)?;
+    let set = group.set(settings).map_err(ResourcesError::from);
+    match set.and_then(|()| Ok(group.allow_devices(&rules)?)) {
+        Ok(()) => Ok(group),
+        Err(error) => {
+            // The first error says more.
+            let _ = group.remove();
+            Err(error)
+        }
+    }
+}
+
+/// Changes the limits of a group; what is not said stays. Device rules do not count.
+///
+/// # Errors
+/// Names the property that is wrong, or says what the kernel refuses.
+pub fn update(group: &Cgroup, resources: &Resources) -> Result<(), ResourcesError> {
+    let settings = settings(group.hierarchy(), resources)?;
+    check_before_update(group, resources)?;
+    Ok(group.set(&settings)?)
+}
+
+/// `memory.checkBeforeUpdate`: the kernel would kill processes to get below a limit that is less than
+/// what is in use.
+fn check_before_update(group: &Cgroup, resources: &Resources) -> Result<(), LowerError> {
+    let Some(memory) = resources.memory else { return Ok(()) };
+    let (Some(true), Some(limit)) = (memory.check_before_update, memory.limit) else {
+        return Ok(());
+    };
+    let file = match group.hierarchy() {
+        Hierarchy::V1(_) => "memory.usage_in_bytes",
+        Hierarchy::V2(_) => "memory.current",
+    };
+    let usage = group.read("memory", file).and_then(|text| text.trim().parse::<i64>().ok());
+    if limit > 0 && usage.is_some_and(|usage| usage >= limit) {
+        return Err(value("linux.resources.memory.limit", limit, "more than is in use"));
+    }
+    Ok(())
+}
+
+fn settings(hierarchy: &Hierarchy, resources: &Resources) -> Result<Vec<Setting>, LowerError> {
+    match hierarchy {
+        Hierarchy::V1(_) => v1::settings(resources),
+        Hierarchy::V2(_) => v2::settings(resources),
+    }
+}
+
+#[cfg(test)]
+mod tests;
