@@ -96,7 +96,7 @@ impl Running {
     /// As [`Running::start`], and where `announce` fails.
     pub fn start_announced(
         plan: &Plan,
-        announce: impl FnOnce(i32) -> io::Result<()>,
+        announce: impl FnMut(i32) -> io::Result<()>,
     ) -> Result<Self, SpawnError> {
         plan.spawn_announced(announce).map(Self)
     }
@@ -111,7 +111,7 @@ impl Running {
         plan: &Plan,
         supervisor: &Supervisor,
         state: &State,
-        announce: impl FnOnce(i32) -> io::Result<()>,
+        announce: impl FnMut(i32) -> io::Result<()>,
     ) -> Result<Self, ContainerError> {
         let supervisor = Some((supervisor, state));
         supervised(supervisor, |listen| plan.spawn_listening(announce, listen)).map(Self)
@@ -192,6 +192,8 @@ pub struct Container {
     namespaces: Vec<Namespace>,
     setgroups_denied: bool,
     cgroup: Option<Arc<Cgroup>>,
+    /// Whether its end is not that of all others in its process namespace.
+    among_others: bool,
 }
 
 /// What identifies a container's first process, to be kept in a file.
@@ -269,7 +271,14 @@ impl Container {
         if Identity::of(pid)? != identity {
             return Err(ContainerError::NotRunning);
         }
-        Ok(Self { pidfd: Arc::new(pidfd), namespaces, setgroups_denied, cgroup })
+        let pidfd = Arc::new(pidfd);
+        Ok(Self { pidfd, namespaces, setgroups_denied, cgroup, among_others: false })
+    }
+
+    /// The container, of which it is known that its process namespace was made by others.
+    #[must_use]
+    pub fn among_others(self) -> Self {
+        Self { among_others: true, ..self }
     }
 
     /// Starts a process in the container and returns once it executes its program.
@@ -326,7 +335,7 @@ impl Container {
     /// # Errors
     /// [`ContainerError::NotRunning`] if it has ended.
     pub fn kill(&self) -> Result<(), ContainerError> {
-        if !self.namespaces.contains(&Namespace::Pid) {
+        if self.among_others || !self.namespaces.contains(&Namespace::Pid) {
             self.cgroup.as_ref().ok_or(ContainerError::NoCgroup)?.kill()?;
         }
         self.signal(9)

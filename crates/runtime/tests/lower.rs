@@ -136,14 +136,14 @@ fn wrong_values_are_named() {
             r#"{"mounts": [{"destination": "/a", "source": "b", "options": ["bind"]}]}"#,
             "`mounts[0].source` is `b`",
         ),
-        (r#"{"linux": {"namespaces": []}}"#, "`root` needs a new namespace `mount`"),
+        (r#"{"linux": {"namespaces": []}}"#, "`root` needs a namespace `mount`"),
         (
             r#"{"linux": {"namespaces": [{"type": "mount"}, {"type": "mount"}]}}"#,
             "`linux.namespaces` names `mount` twice",
         ),
         (
             r#"{"hostname": "a", "linux": {"namespaces": [{"type": "mount"}]}}"#,
-            "`hostname` needs a new namespace `uts`",
+            "`hostname` needs a namespace `uts`",
         ),
         (
             r#"{"linux": {"namespaces": [{"type": "mount"}, {"type": "user"}]}}"#,
@@ -151,7 +151,7 @@ fn wrong_values_are_named() {
         ),
         (
             r#"{"linux": {"uidMappings": [{"containerID": 0, "hostID": 0, "size": 1}]}}"#,
-            "`linux.uidMappings` needs a new namespace `user`",
+            "`linux.uidMappings` needs a namespace `user`",
         ),
         (r#"{"linux": {"sysctl": {"kernel.panic": "1"}}}"#, "`linux.sysctl[kernel.panic]`"),
         (r#"{"linux": {"maskedPaths": ["proc"]}}"#, "`linux.maskedPaths[0]`"),

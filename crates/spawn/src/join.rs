@@ -10,7 +10,7 @@ use crate::error::SpawnError;
 use crate::lower::{Child, Steps, lower_terminal};
 use crate::parent;
 use crate::plan::{Namespace, Process, Stdio};
-use crate::process::lower_process;
+use crate::process::{Groups, lower_process};
 
 /// A process that joins the namespaces of another. A new terminal is made in the `/dev/pts` there.
 #[derive(Clone, Debug)]
@@ -54,10 +54,11 @@ impl Join {
         let flags = self.namespaces.iter().fold(0, |flags, one| flags | *one as i32);
         steps.add("join the container", Op::Join(target, flags));
         let slave = self.lower_terminal(&mut steps)?;
-        lower_process(&self.process, &mut steps, slave, self.denies_setgroups)?;
+        let groups = if self.denies_setgroups { Groups::Denied } else { Groups::Allowed };
+        lower_process(&self.process, &mut steps, slave, groups)?;
         let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
-        let set_up = |pid| parent::limit(&self.process, pid);
-        let started = steps.program.start_listening(0, cgroup.as_ref(), set_up, listen);
+        let mut attend = |pid, _| parent::limit(&self.process, pid);
+        let started = steps.program.start_attended(0, cgroup.as_ref(), &mut attend, listen);
         started.map_err(|failure| match parent::unreachable(self.cgroup.as_deref(), &failure) {
             Some(error) => error.into(),
             None => steps.explain(failure, &self.process),

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use creel_sys::program::{
-    Attributes, Depth, Failure, Kind, Listen, NewFileSystem, Op, Program, Running, Slot, Terminal,
-    nobody,
+    Attributes, Depth, Failure, Kind, Listen, Moment, NewFileSystem, Op, Program, Running, Slot,
+    Terminal, nobody,
 };
 
 use crate::cgroup::Cgroup;
@@ -19,7 +19,7 @@ use crate::mapped::MappedMounts;
 use crate::mount::{READ_ONLY, lower_connected, lower_mount, lower_others, target};
 use crate::parent;
 use crate::plan::{IdMap, Namespace, Plan, Process, Stdio};
-use crate::process::lower_process;
+use crate::process::{Groups, lower_process};
 use crate::root::{lower_change, lower_root};
 
 /// A started process.
@@ -115,7 +115,7 @@ impl Plan {
     /// As [`Plan::spawn`], and [`SpawnError::Start`] where `announce` fails.
     pub fn spawn_announced(
         &self,
-        announce: impl FnOnce(i32) -> io::Result<()>,
+        announce: impl FnMut(i32) -> io::Result<()>,
     ) -> Result<Child, SpawnError> {
         if self.process.seccomp.listens {
             return Err(SpawnError::NoListener);
@@ -129,7 +129,7 @@ impl Plan {
     /// As [`Plan::spawn_announced`], and [`SpawnError::Listener`] where `listen` fails.
     pub fn spawn_listening(
         &self,
-        announce: impl FnOnce(i32) -> io::Result<()>,
+        mut announce: impl FnMut(i32) -> io::Result<()>,
         listen: Listen<'_>,
     ) -> Result<Child, SpawnError> {
         self.start(|pid, _| announce(pid), listen)
@@ -144,7 +144,7 @@ impl Plan {
     /// Names the step that failed; no process remains then.
     pub fn spawn_held(
         &self,
-        announce: impl FnOnce(i32, Rest) -> io::Result<()>,
+        mut announce: impl FnMut(i32, Rest) -> io::Result<()>,
         listen: Listen<'_>,
     ) -> Result<Child, SpawnError> {
         self.start(|pid, steps| announce(pid, Rest::of(steps, &self.process)), listen)
@@ -152,40 +152,39 @@ impl Plan {
 
     fn start(
         &self,
-        announce: impl FnOnce(i32, &Steps) -> io::Result<()>,
+        mut announce: impl FnMut(i32, &Steps) -> io::Result<()>,
         listen: Listen<'_>,
     ) -> Result<Child, SpawnError> {
-        if !self.namespaces.contains(&Namespace::Mount) {
+        if !self.makes(Namespace::Mount) && !self.joins(Namespace::Mount) {
             return Err(SpawnError::NoMountNamespace);
         }
         let steps = self.lower(&MappedMounts::make(&self.mounts)?)?;
         let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
-        let set_up = |pid| parent::set_up(self, pid).and_then(|()| announce(pid, &steps));
+        let mut attend = |pid, moment| {
+            parent::attend(self, pid, moment)?;
+            match moment {
+                Moment::Begun | Moment::Moved => announce(pid, &steps),
+                Moment::Unmapped | Moment::Made => Ok(()),
+            }
+        };
         let flags = self.clone_flags();
-        let started = steps.program.start_listening(flags, cgroup.as_ref(), set_up, listen);
+        let started = steps.program.start_attended(flags, cgroup.as_ref(), &mut attend, listen);
         started.map_err(|failure| match parent::unreachable(self.cgroup.as_deref(), &failure) {
             Some(error) => error.into(),
             None => steps.explain(failure, &self.process),
         })
     }
 
-    /// A control group namespace begins where its maker is, which is the group that the process
-    /// starts in only once it runs (`copy_cgroup_ns` looks at the parent).
-    fn clone_flags(&self) -> u64 {
-        let late = |name: &&Namespace| self.cgroup.is_some() && **name == Namespace::Cgroup;
-        let early = self.namespaces.iter().filter(|name| !late(name));
-        early.fold(0, |flags, name| flags | *name as u64)
-    }
-
     pub(crate) fn lower(&self, mapped: &MappedMounts) -> Result<Steps, SpawnError> {
         let mut steps = Steps::new();
         steps.add("wait for the parent", Op::WaitForParent);
         steps.enter(self.cgroup.as_deref())?;
+        self.lower_namespaces(&mut steps);
         let host = self.lower_host(&mut steps)?;
         self.lower_identity(&mut steps);
         steps.add("forbid inspection", Op::NotDumpable);
         steps.add("clear the mask", Op::Umask(0));
-        if self.cgroup.is_some() && self.namespaces.contains(&Namespace::Cgroup) {
+        if self.clone_flags() & Namespace::Cgroup as u64 == 0 && self.makes(Namespace::Cgroup) {
             let unshare = Op::Unshare(Namespace::Cgroup as i32);
             steps.add("make the control group namespace", unshare);
         }
@@ -196,7 +195,7 @@ impl Plan {
         if let Some(name) = &self.domainname {
             steps.add("set the domain name", Op::Domainname(CString::new(name.as_str())?));
         }
-        lower_process(&self.process, &mut steps, slave, self.denies_setgroups())?;
+        lower_process(&self.process, &mut steps, slave, self.groups())?;
         Ok(steps)
     }
 
@@ -206,20 +205,23 @@ impl Plan {
     ///
     /// An overlay is made by that root instead, which its files then belong to.
     fn lower_host(&self, steps: &mut Steps) -> Result<Option<Host>, SpawnError> {
-        if !self.namespaces.contains(&Namespace::User) || !self.root.is_directory() {
+        if !self.changes_user() || !self.root.is_directory() {
             return Ok(None);
         }
         let mut clones = lower_connected(steps, &self.mounts)?;
+        self.lower_private(steps);
         let root = lower_root(steps, &self.root)?;
         lower_others(steps, &self.mounts, &mut clones)?;
         Ok(Some(Host { root, clones }))
     }
 
-    /// In a new user namespace the process has the caller's ids until it takes others, and those may
+    /// In another user namespace the process has the caller's ids until it takes others, and those may
     /// be none of the namespace's: what it makes could then belong to nobody.
     fn lower_identity(&self, steps: &mut Steps) {
-        let has_root = |maps: &[IdMap]| maps.iter().any(|map| map.inside == 0);
-        if !self.namespaces.contains(&Namespace::User) {
+        // Of one that is joined the ids are not known here.
+        let joined = self.joins(Namespace::User);
+        let has_root = |maps: &[IdMap]| joined || maps.iter().any(|map| map.inside == 0);
+        if !self.changes_user() {
             return;
         }
         if has_root(&self.gids) {
@@ -241,6 +243,7 @@ impl Plan {
             Some(host) => host,
             None => {
                 let clones = lower_connected(steps, &self.mounts)?;
+                self.lower_private(steps);
                 Host { root: lower_root(steps, &self.root)?, clones }
             }
         };
@@ -265,7 +268,11 @@ impl Plan {
         self.lower_protection(steps, root)?;
         // An overlay has no mounts of the host below it.
         let path = self.root.path().unwrap_or_else(|| Path::new("//"));
-        lower_change(steps, self.root_change, path, root)?;
+        if self.joins(Namespace::Mount) {
+            steps.add("change the root", Op::ChangeRoot(root));
+        } else {
+            lower_change(steps, self.root_change, path, root)?;
+        }
         // Only now: a shared one cannot become the root.
         if let Some((propagation, depth)) = self.propagation {
             let set = Attributes { propagation: propagation as u64, ..Attributes::default() };
@@ -275,13 +282,21 @@ impl Plan {
         Ok(slave)
     }
 
+    /// Whatever the propagation: the host must not get what is mounted in the root. A mount namespace of
+    /// others is left as it is.
+    fn lower_private(&self, steps: &mut Steps) {
+        if self.makes(Namespace::Mount) {
+            steps.add("make mounts private", Op::PrivateMounts);
+        }
+    }
+
     fn lower_dev(&self, steps: &mut Steps, root: Slot) -> Result<(), SpawnError> {
         if self.devices.is_empty() && self.links.is_empty() {
             return Ok(());
         }
         let mounted = self.mounts.iter().any(|mount| mount.target.trim_matches('/') == "dev");
         let dev = open_dev(steps, root, mounted)?;
-        let bound = self.bind_devices || self.namespaces.contains(&Namespace::User);
+        let bound = self.bind_devices || self.changes_user();
         for device in &self.devices {
             // Anybody makes a pipe.
             let bound = bound && device.kind != DeviceKind::Pipe;
@@ -342,6 +357,14 @@ impl Plan {
             steps.add("make the root read-only", Op::SetAttributes(root, Depth::One, set));
         }
         Ok(())
+    }
+
+    fn groups(&self) -> Groups {
+        match (self.denies_setgroups(), self.joins(Namespace::User)) {
+            (true, _) => Groups::Denied,
+            (false, true) => Groups::Unknown,
+            (false, false) => Groups::Allowed,
+        }
     }
 
     /// Whether the new user namespace denies `setgroups`.

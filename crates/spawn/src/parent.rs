@@ -5,17 +5,23 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use creel_sys::program::{Failure, raise_limit};
+use creel_sys::program::{Failure, Moment, raise_limit};
 
 use crate::cgroup::{Cgroup, CgroupError, Hierarchy};
 use crate::lower::invalid;
 use crate::plan::{IdMap, MapWriter, Namespace, Plan, Process};
 
-pub(crate) fn set_up(plan: &Plan, pid: i32) -> io::Result<()> {
-    if plan.namespaces.contains(&Namespace::User) {
-        write_maps(plan, pid)?;
+pub(crate) fn attend(plan: &Plan, pid: i32, moment: Moment) -> io::Result<()> {
+    match moment {
+        Moment::Begun => {
+            if plan.makes(Namespace::User) && !plan.is_staged() {
+                write_maps(plan, pid)?;
+            }
+            limit(&plan.process, pid)
+        }
+        Moment::Unmapped => write_maps(plan, pid),
+        Moment::Moved | Moment::Made => Ok(()),
     }
-    limit(&plan.process, pid)
 }
 
 /// Whether a start failed because the process could not be put into its group: nothing else makes

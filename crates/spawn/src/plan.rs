@@ -11,6 +11,7 @@ use crate::cgroup::Cgroup;
 use crate::device::Device;
 use crate::mapped::MappedMounts;
 use crate::mount::{Mount, Propagation};
+use crate::namespaces::{ClockOffset, Joined};
 use crate::root::{Change, Root};
 
 /// A new namespace.
@@ -31,12 +32,39 @@ pub enum Namespace {
     Pid = 0x2000_0000,
     /// Network.
     Network = 0x4000_0000,
+    /// Clocks.
+    Time = 0x80,
 }
 
 impl Namespace {
-    /// Every namespace but the user's.
+    /// Every namespace but the user's and that of clocks.
     pub const ROOT: [Self; 6] =
         [Self::Mount, Self::Cgroup, Self::Uts, Self::Ipc, Self::Pid, Self::Network];
+
+    /// Its name in the runtime specification.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mount => "mount",
+            Self::Cgroup => "cgroup",
+            Self::Uts => "uts",
+            Self::Ipc => "ipc",
+            Self::User => "user",
+            Self::Pid => "pid",
+            Self::Network => "network",
+            Self::Time => "time",
+        }
+    }
+
+    /// The name of its file in `/proc/PID/ns`.
+    #[must_use]
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Mount => "mnt",
+            Self::Network => "net",
+            other => other.name(),
+        }
+    }
 }
 
 /// A range of ids, as in `/proc/PID/uid_map`.
@@ -163,8 +191,13 @@ pub struct Plan {
     /// How what is mounted on the root later reaches its copies, and whether so does what is mounted
     /// below; private if not said. With the host it is never connected, as single mounts can be.
     pub propagation: Option<(Propagation, Depth)>,
-    /// New namespaces; must hold `Mount`.
+    /// New namespaces; these or the joined ones must hold `Mount`.
     pub namespaces: Vec<Namespace>,
+    /// Namespaces that others have made. In a mount namespace of others the root is not changed, only
+    /// that of the process, and what is mounted for it stays there.
+    pub joined: Vec<Joined>,
+    /// Offsets of a new `Time`.
+    pub clocks: Vec<ClockOffset>,
     /// User ids; written only with a new user namespace.
     pub uids: Vec<IdMap>,
     /// Group ids; likewise.

@@ -13,11 +13,20 @@ use crate::seccomp::lower_filter;
 
 const LOAD: &str = "load the system call filter";
 
+/// Whether a user namespace allows `setgroups`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Groups {
+    Allowed,
+    Denied,
+    /// It is another's.
+    Unknown,
+}
+
 pub(crate) fn lower_process(
     process: &Process,
     steps: &mut Steps,
     slave: Option<Slot>,
-    denies_setgroups: bool,
+    groups: Groups,
 ) -> Result<(), SpawnError> {
     steps.add("take a keyring of its own", Op::OwnKeyring);
     steps.add("start a session", Op::NewSession);
@@ -44,7 +53,7 @@ pub(crate) fn lower_process(
     if let Some(early) = early {
         steps.add(LOAD, early);
     }
-    lower_credentials(process, steps, denies_setgroups)?;
+    lower_credentials(process, steps, groups)?;
     enter(process, steps)?;
     steps.add("set the mask", Op::Umask(process.umask));
     if process.no_new_privileges {
@@ -88,7 +97,7 @@ fn paths(process: &Process) -> Result<Vec<CString>, NulError> {
 fn lower_credentials(
     process: &Process,
     steps: &mut Steps,
-    denies_setgroups: bool,
+    groups: Groups,
 ) -> Result<(), SpawnError> {
     let capabilities = &process.capabilities;
     let last = parent::last_capability().map_err(SpawnError::ReadLastCapability)?;
@@ -97,7 +106,9 @@ fn lower_credentials(
     }
     steps.add("keep capabilities", Op::KeepCapabilities);
     // With `setgroups` denied (single id map) the call would fail even for no groups.
-    if !denies_setgroups && !process.setgroups_denied {
+    if groups == Groups::Unknown && process.groups.is_empty() {
+        steps.add("drop the groups", Op::DropGroups);
+    } else if groups != Groups::Denied && !process.setgroups_denied {
         steps.add("set the groups", Op::Groups(process.groups.clone()));
     }
     steps.add("set the group", Op::Group(process.gid));

@@ -144,8 +144,6 @@ pub(crate) fn lower_root(steps: &mut Steps, root: &Root) -> Result<Slot, SpawnEr
 fn lower_directory(steps: &mut Steps, path: &Path, attributes: u32) -> Result<Slot, SpawnError> {
     let (place, root) = (steps.scratch.place, steps.slot());
     let host = encode(path)?;
-    // Whatever the propagation: the host must not get what is mounted in the root.
-    steps.add("make mounts private", Op::PrivateMounts);
     steps.add(format!("open the root `{}`", path.display()), Op::OpenHost(host, place));
     steps.add("clone the root", Op::CloneTree(place, Depth::All, root));
     if attributes != 0 {
@@ -159,7 +157,6 @@ fn lower_directory(steps: &mut Steps, path: &Path, attributes: u32) -> Result<Sl
 fn lower_overlay(steps: &mut Steps, overlay: &Overlay) -> Result<Slot, SpawnError> {
     let (place, root) = (steps.scratch.place, steps.slot());
     let host = encode(overlay.place()?)?;
-    steps.add("make mounts private", Op::PrivateMounts);
     let name = overlay.place()?.display();
     steps.add(format!("open the layer `{name}`"), Op::OpenHost(host.clone(), place));
     let give = |mount| steps.program.give(Arc::clone(mount));

@@ -9,6 +9,7 @@ pub mod bpf;
 pub mod lock;
 pub mod loop_device;
 pub mod mount;
+pub mod namespace;
 pub mod program;
 pub mod selfexe;
 pub mod signals;

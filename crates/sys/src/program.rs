@@ -13,6 +13,7 @@ mod fault;
 mod listen;
 mod message;
 mod mounts;
+mod namespaces;
 mod op;
 mod overlay;
 mod places;
@@ -25,7 +26,7 @@ mod tree;
 mod walk;
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -34,10 +35,10 @@ use libc::c_int;
 use call::{DESCRIPTORS, State, errno, high, ok};
 #[cfg(debug_assertions)]
 pub use fault::fail_at;
-pub use listen::{Listen, nobody, released};
+pub use listen::{Attend, Listen, nobody, released};
 pub use op::{
-    Attributes, CapabilitySets, Depth, Device, Filter, Kind, NewFileSystem, Op, Overlay, Slot,
-    Strings, Target, Terminal,
+    Attributes, CapabilitySets, Depth, Device, Filter, Kind, Moment, NewFileSystem, Op, Overlay,
+    Slot, Strings, Target, Terminal,
 };
 pub use running::{Running, kill, open_process, raise_limit, send_signal};
 
@@ -130,34 +131,38 @@ impl Program {
         cgroup: Option<&OwnedFd>,
         setup: impl FnOnce(i32) -> io::Result<()>,
     ) -> Result<Running, Failure> {
-        self.start_listening(namespaces, cgroup, setup, &mut nobody)
+        let mut setup = Some(setup);
+        let mut attend = |pid, _| setup.take().map_or(Ok(()), |setup| setup(pid));
+        self.start_attended(namespaces, cgroup, &mut attend, &mut nobody)
     }
 
-    /// Starts a child as [`Self::start`] does, one that may have an [`Op::Listen`].
+    /// Starts a child as [`Self::start`] does, one that may have an [`Op::Listen`], and for which
+    /// `attend` does what is to be done at each [`Moment`].
     ///
     /// # Errors
-    /// Fails as `setup`, `listen` or the first failing call does; no child remains then.
-    pub fn start_listening(
+    /// Fails as `attend`, `listen` or the first failing call does; no child remains then.
+    pub fn start_attended(
         &self,
         namespaces: u64,
         cgroup: Option<&OwnedFd>,
-        setup: impl FnOnce(i32) -> io::Result<()>,
+        attend: Attend<'_>,
         listen: Listen<'_>,
     ) -> Result<Running, Failure> {
         let [report, report_child] = sockets(libc::SOCK_STREAM)?;
         let (go_child, mut go) = pipe()?;
         let mut running = self.clone_child(namespaces, cgroup, &go_child, &report_child)?;
         drop((report_child, go_child));
-        // The child may have failed before it waited: its report says more than EPIPE.
-        let ready = setup(running.pid);
-        if ready.is_ok() {
-            let _ = go.write(&[1]);
-        }
-        drop(go);
-        let failure = match (listen::hear(&report, &mut running, listen), ready) {
-            (_, Err(error)) | (Err(Failure::Parent(error)), _) => Failure::Parent(error),
-            (Err(failure), _) => failure,
-            (Ok(()), Ok(())) => match self.socket.as_ref().map(terminal::receive).transpose() {
+        let heard = match attend(running.pid, Moment::Begun) {
+            Ok(()) => {
+                // The child may have failed before it waited: its report says more than EPIPE.
+                let _ = go.write(&[1]);
+                listen::hear(&report, &mut running, (attend, go), listen)
+            }
+            Err(error) => Err(error.into()),
+        };
+        let failure = match heard {
+            Err(failure) => failure,
+            Ok(()) => match self.socket.as_ref().map(terminal::receive).transpose() {
                 Ok(sent) => return Ok(Running { sent, ..running }),
                 Err(error) => Failure::Parent(error),
             },

@@ -145,6 +145,11 @@ impl Bundle {
             spec["linux"]["gidMappings"] = map;
             spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
         });
+        self.give_away();
+    }
+
+    /// Gives the root to the ordinary user.
+    pub(crate) fn give_away(&self) {
         // What it goes through on its way to the root, and what it makes there.
         for path in [self.path(""), self.path("rootfs")] {
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();

@@ -14,7 +14,7 @@ use super::state::Status;
 use super::supervision::supervision;
 use crate::container::{Container, ContainerError, supervised};
 use crate::lower;
-use crate::spec::{self, Linux};
+use crate::spec::{self, Linux, NamespaceKind};
 
 impl Runtime {
     /// Starts the program of a container that was created, and returns once it is executed.
@@ -112,9 +112,27 @@ fn release(
 pub(super) fn open(record: &Record) -> Result<Container, LifecycleError> {
     let empty = Linux::default();
     let linux = record.spec.linux.as_ref().unwrap_or(&empty);
-    let namespaces: Vec<Namespace> = lower::namespaces(linux)?;
+    let mut namespaces = lower::kinds(linux)?;
+    let joins = |kind| linux.namespaces.iter().any(|one| one.kind == kind && one.path().is_some());
+    let pid = record.process.pid;
+    if joins(NamespaceKind::User) && shares(pid, Namespace::User) {
+        namespaces.retain(|kind| *kind != Namespace::User);
+    }
     let cgroup = record.cgroup.as_ref().map(CgroupRecord::open).transpose()?.map(Arc::new);
-    let single = matches!(linux.gid_mappings.as_slice(), [map] if map.size == 1);
+    let single = matches!(linux.gid_mappings.as_slice(), [map] if map.size == 1)
+        || joins(NamespaceKind::User) && denies_setgroups(pid);
     let identity = record.process.identity();
-    Ok(Container::open(identity, namespaces, single, cgroup)?)
+    let container = Container::open(identity, namespaces, single, cgroup)?;
+    Ok(if joins(NamespaceKind::Pid) { container.among_others() } else { container })
+}
+
+/// Whether a process is in the same namespace as this one; the kernel lets nobody join that of users.
+fn shares(pid: i32, kind: Namespace) -> bool {
+    let link = |who: &str| std::fs::read_link(format!("/proc/{who}/ns/{}", kind.file())).ok();
+    link(&pid.to_string()) == link("self")
+}
+
+fn denies_setgroups(pid: i32) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/setgroups"));
+    text.is_ok_and(|text| text.trim() == "deny")
 }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// By JSON pointer (RFC 6901).
-const PROPERTIES: [&str; 17] = [
+const PROPERTIES: &[&str] = &[
     "/hooks/prestart",
     "/hooks/createRuntime",
     "/hooks/createContainer",
@@ -19,7 +19,6 @@ const PROPERTIES: [&str; 17] = [
     "/linux/mountLabel",
     "/linux/intelRdt",
     "/linux/personality",
-    "/linux/timeOffsets",
     "/linux/netDevices",
     "/linux/memoryPolicy",
 ];
@@ -28,7 +27,7 @@ const PROPERTIES: [&str; 17] = [
 pub(super) fn find(spec: &Value) -> Option<String> {
     let says = |pointer: &&str| spec.pointer(pointer).is_some_and(says_something);
     let name = |pointer: &str| pointer.trim_start_matches('/').replace('/', ".");
-    PROPERTIES.into_iter().find(says).map(name)
+    PROPERTIES.iter().copied().find(says).map(name)
 }
 
 fn says_something(value: &Value) -> bool {

@@ -8,7 +8,7 @@ use creel_spawn::mount::{Contents, READ_ONLY};
 use creel_spawn::{Mount, Source};
 
 use super::Options;
-use super::linux::is_new;
+use super::linux::has;
 use crate::spec::{Linux, NamespaceKind};
 
 /// Where version 2 is mounted.
@@ -30,7 +30,7 @@ pub(super) fn lower(
             ..made(Source::New("cgroup2".into(), Vec::new()))
         }),
         // All of the machine's groups show, and a user's root could own some (CVE-2023-25809).
-        Hierarchy::V2(_) if options.in_user_namespace || is_new(linux, NamespaceKind::User) => {
+        Hierarchy::V2(_) if options.in_user_namespace || has(linux, NamespaceKind::User) => {
             let mut mount = made(Source::Bind(UNIFIED.into()));
             mount.all.set |= READ_ONLY;
             mount.all.clear &= !READ_ONLY;

@@ -1,5 +1,8 @@
 //! Why a specification has no plan.
 
+use std::io;
+use std::path::PathBuf;
+
 use creel_base::hint::Hint;
 
 use crate::seccomp::SeccompError;
@@ -42,8 +45,18 @@ pub enum LowerError {
         /// What is named.
         value: String,
     },
+    /// A namespace to join cannot be opened.
+    #[error("`{field}`: cannot open `{}`", path.display())]
+    Open {
+        /// The property.
+        field: String,
+        /// What it names.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
     /// Something is asked for that needs a namespace of its own.
-    #[error("`{field}` needs a new namespace `{namespace}`")]
+    #[error("`{field}` needs a namespace `{namespace}` of the container's")]
     NeedsNamespace {
         /// The property.
         field: String,
@@ -72,6 +85,7 @@ impl Hint for LowerError {
             }
             Self::Seccomp(error) => error.hint(),
             Self::Duplicate { .. } => Some("drop one of the two".into()),
+            Self::Open { .. } => Some("see whether who has made it still runs".into()),
             Self::Value { .. } | Self::MountOption { .. } | Self::Unsupported { .. } => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Lowering of `linux`: namespaces, id maps, kernel parameters, paths.
 
-use creel_spawn::{Depth, IdMap, Namespace, Propagation};
+use creel_spawn::{Depth, IdMap, Propagation};
 
 use super::error::{LowerError, value};
 use crate::spec::{IdMapping, Linux, NamespaceKind};
@@ -10,43 +10,19 @@ const MAX_MAPPINGS: usize = 340;
 /// `__NEW_UTS_LEN` of the kernel.
 const MAX_NAME: usize = 64;
 
-pub(crate) fn namespaces(linux: &Linux) -> Result<Vec<Namespace>, LowerError> {
-    let field = |index: usize| format!("linux.namespaces[{index}]");
-    let mut namespaces = Vec::new();
-    for (index, namespace) in linux.namespaces.iter().enumerate() {
-        if linux.namespaces.iter().take(index).any(|earlier| earlier.kind == namespace.kind) {
-            let value = namespace.kind.to_string();
-            return Err(LowerError::Duplicate { field: "linux.namespaces".into(), value });
-        }
-        if let Some(path) = &namespace.path {
-            let value = path.display().to_string();
-            return Err(LowerError::Unsupported { field: format!("{}.path", field(index)), value });
-        }
-        namespaces.push(match namespace.kind {
-            NamespaceKind::Pid => Namespace::Pid,
-            NamespaceKind::Network => Namespace::Network,
-            NamespaceKind::Mount => Namespace::Mount,
-            NamespaceKind::Ipc => Namespace::Ipc,
-            NamespaceKind::Uts => Namespace::Uts,
-            NamespaceKind::User => Namespace::User,
-            NamespaceKind::Cgroup => Namespace::Cgroup,
-            NamespaceKind::Time => {
-                let value = namespace.kind.to_string();
-                return Err(LowerError::Unsupported { field: field(index), value });
-            }
-        });
-    }
-    needs(linux, NamespaceKind::Mount, "root")?;
-    Ok(namespaces)
-}
-
 /// Whether the container gets a namespace of its own.
 pub(super) fn is_new(linux: &Linux, kind: NamespaceKind) -> bool {
-    linux.namespaces.iter().any(|one| one.kind == kind && one.path.is_none())
+    linux.namespaces.iter().any(|one| one.kind == kind && one.path().is_none())
 }
 
+/// Whether the container gets a namespace of its own, or joins one.
+pub(super) fn has(linux: &Linux, kind: NamespaceKind) -> bool {
+    linux.namespaces.iter().any(|one| one.kind == kind)
+}
+
+/// Fails unless the container is in another namespace than the runtime because it asks for one.
 pub(super) fn needs(linux: &Linux, kind: NamespaceKind, field: &str) -> Result<(), LowerError> {
-    if is_new(linux, kind) {
+    if has(linux, kind) {
         return Ok(());
     }
     Err(LowerError::NeedsNamespace { field: field.into(), namespace: kind })
@@ -66,6 +42,7 @@ pub(super) fn id_maps(linux: &Linux) -> Result<(Vec<IdMap>, Vec<IdMap>), LowerEr
     for (field, list) in lists {
         match (user, list.is_empty()) {
             (true, true) => return Err(LowerError::Missing { field: field.into() }),
+            // Of one that is joined they are known already.
             (false, false) => needs(linux, NamespaceKind::User, field)?,
             _ => {}
         }
@@ -124,39 +101,4 @@ pub(super) fn absolute(field: String, path: &str) -> Result<(), LowerError> {
         return Ok(());
     }
     Err(value(field, path, "an absolute path"))
-}
-
-/// Kernel parameters as paths below `/proc/sys`, if a namespace of the container's owns them.
-pub(super) fn sysctls(linux: &Linux) -> Result<Vec<(String, String)>, LowerError> {
-    let lower = |(name, value): (&String, &String)| {
-        let field = format!("linux.sysctl[{name}]");
-        let path = name.replace('.', "/");
-        let kind = owner(name)
-            .ok_or_else(|| self::value(&field, name, "a parameter that belongs to a namespace"))?;
-        needs(linux, kind, &field)?;
-        Ok((path, value.clone()))
-    };
-    linux.sysctl.iter().map(lower).collect()
-}
-
-/// The namespace that a kernel parameter belongs to (`namespaces(7)`, `ipc_namespaces(7)`).
-fn owner(name: &str) -> Option<NamespaceKind> {
-    const IPC: [&str; 8] = [
-        "kernel.msgmax",
-        "kernel.msgmnb",
-        "kernel.msgmni",
-        "kernel.sem",
-        "kernel.shmall",
-        "kernel.shmmax",
-        "kernel.shmmni",
-        "kernel.shm_rmid_forced",
-    ];
-    let dotted = name.replace('/', ".");
-    match dotted.as_str() {
-        name if name.split('.').any(str::is_empty) => None,
-        name if IPC.contains(&name) || name.starts_with("fs.mqueue.") => Some(NamespaceKind::Ipc),
-        name if name.starts_with("net.") => Some(NamespaceKind::Network),
-        "kernel.domainname" | "kernel.hostname" => Some(NamespaceKind::Uts),
-        _ => None,
-    }
 }

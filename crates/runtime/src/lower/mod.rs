@@ -1,12 +1,15 @@
-//! The lowering of a specification to a plan: all checks, and no kernel call.
+//! The lowering of a specification to a plan: all checks, and no kernel call but to open
+//! namespaces that are joined.
 
 mod cgroup;
 mod devices;
 mod error;
 mod linux;
 mod mounts;
+mod namespaces;
 mod options;
 mod process;
+mod sysctl;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -18,7 +21,7 @@ use crate::seccomp::Filter;
 use crate::spec::{Linux, NamespaceKind, Spec};
 pub use error::LowerError;
 pub(crate) use error::value;
-pub(crate) use linux::namespaces;
+pub(crate) use namespaces::kinds;
 pub use process::lower_process;
 
 /// What a plan needs that is not in the specification.
@@ -58,7 +61,7 @@ pub fn lower(spec: &Spec, options: &Options) -> Result<Plan, LowerError> {
     let empty = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&empty);
     let process = spec.process.as_ref().ok_or_else(|| missing("process"))?;
-    let namespaces = linux::namespaces(linux)?;
+    let namespaces = namespaces::lower(linux)?;
     let names =
         [("hostname", spec.hostname.as_deref()), ("domainname", spec.domainname.as_deref())];
     for (field, name) in names.into_iter().filter_map(|(field, name)| Some((field, name?))) {
@@ -72,7 +75,10 @@ pub fn lower(spec: &Spec, options: &Options) -> Result<Plan, LowerError> {
         root_change: options.root_change,
         read_only_root: spec.root.as_ref().is_some_and(|root| root.readonly),
         propagation: linux::propagation(linux)?,
-        namespaces,
+        sysctls: sysctl::lower(spec, linux, &namespaces.joined)?,
+        clocks: namespaces::clocks(linux)?,
+        namespaces: namespaces.new,
+        joined: namespaces.joined,
         uids,
         gids,
         map_writer: options.map_writer.clone(),
@@ -80,7 +86,6 @@ pub fn lower(spec: &Spec, options: &Options) -> Result<Plan, LowerError> {
         devices: devices.nodes,
         bind_devices: options.in_user_namespace,
         links: devices.links,
-        sysctls: linux::sysctls(linux)?,
         masked: linux::paths("linux.maskedPaths", &linux.masked_paths)?,
         read_only: linux::paths("linux.readonlyPaths", &linux.readonly_paths)?,
         hostname: spec.hostname.clone(),

@@ -8,7 +8,7 @@ use creel_spawn::{Depth, Mount, Source};
 
 use super::cgroup;
 use super::error::{LowerError, value};
-use super::linux::{is_new, mappings};
+use super::linux::{has, is_new, mappings};
 use super::options::MountOptions;
 use super::{Options, missing};
 use crate::spec::{self, Linux, NamespaceKind, Spec};
@@ -269,7 +269,7 @@ impl Lowering<'_> {
 }
 
 fn foreign_network(linux: &Linux, options: &Options) -> bool {
-    let user = options.in_user_namespace || is_new(linux, NamespaceKind::User);
+    let user = options.in_user_namespace || has(linux, NamespaceKind::User);
     user && !is_new(linux, NamespaceKind::Network)
 }
 

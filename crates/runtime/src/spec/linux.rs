@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct Linux {
     pub gid_mappings: Vec<IdMapping>,
     /// Namespaces; those not named are the caller's.
     pub namespaces: Vec<Namespace>,
+    /// By how much the clocks of a new time namespace are shifted: `monotonic`, `boottime`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub time_offsets: BTreeMap<String, TimeOffset>,
     /// Devices besides those that every container has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub devices: Vec<Device>,
@@ -61,6 +64,16 @@ pub struct IdMapping {
     pub size: u32,
 }
 
+/// By how much a clock is shifted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TimeOffset {
+    /// Seconds.
+    pub secs: i64,
+    /// Nanoseconds to add, below 10^9.
+    pub nanosecs: u32,
+}
+
 /// A namespace that the container has for its own or shares with another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,6 +91,12 @@ impl Namespace {
     #[must_use]
     pub fn new(kind: NamespaceKind) -> Self {
         Self { kind, path: None }
+    }
+
+    /// The file of one to join; an empty path is none.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref().filter(|path| !path.as_os_str().is_empty())
     }
 }
 

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use linux::{Device, IdMapping, Linux, Namespace, NamespaceKind};
+pub use linux::{Device, IdMapping, Linux, Namespace, NamespaceKind, TimeOffset};
 pub use process::{Capabilities, ConsoleSize, Process, Rlimit, User};
 pub use resources::{
     BlockIo, Cpu, DeviceRule, HugePages, Memory, Network, Pids, Priority, Rate, Rdma, Resources,

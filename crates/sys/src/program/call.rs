@@ -213,7 +213,11 @@ pub(super) fn create(dir: RawFd, name: &CStr, directory: bool) -> Option<()> {
 
 pub(super) fn write_below(dir: RawFd, path: &CStr, data: &[u8]) -> Option<()> {
     let resolve = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS | libc::RESOLVE_NO_XDEV;
-    let file = open(dir, path, libc::O_WRONLY, resolve)?;
+    write_all(open(dir, path, libc::O_WRONLY, resolve)?, data)
+}
+
+/// Writes all at once, as files of procfs take it, and closes the file.
+pub(super) fn write_all(file: RawFd, data: &[u8]) -> Option<()> {
     // SAFETY: the buffer outlives the call.
     let written = unsafe { libc::write(file, data.as_ptr().cast(), data.len()) };
     let failed = errno();

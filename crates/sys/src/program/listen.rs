@@ -1,14 +1,16 @@
 //! Filters whose notifications another process answers, and what a parent hears of its child.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use libc::syscall;
 
-use super::call::{fail, fd};
+use super::call::{State, fail, fd, ok};
 use super::message;
-use super::op::Filter;
+use super::op::{Filter, Moment};
+use super::run::wait_for_parent;
 use super::{Failure, Running};
 
 /// In a report: what follows is the process id of the sibling that continues.
@@ -17,11 +19,25 @@ pub(super) const MOVED: i32 = -1;
 const LISTENER: i32 = -2;
 /// In a report: all is done but what [`super::Op::Hold`] waits with.
 pub(super) const HELD: i32 = -3;
+/// In a report: what follows is the process id of the sibling that continues once the parent knows.
+pub(super) const PARTED: i32 = -4;
+/// In a report: what follows is the [`Moment`] that the parent is waited for at.
+const MEETS: i32 = -5;
 
 /// What is done with the listener of a filter, given the child's id in this process's namespace;
 /// returns how long the child may take from then on to execute its program, which whoever listens
 /// decides about.
 pub type Listen<'a> = &'a mut dyn FnMut(i32, OwnedFd) -> io::Result<Duration>;
+
+/// What a parent does while its child waits: called with the child's id and the moment.
+pub type Attend<'a> = &'a mut dyn FnMut(i32, Moment) -> io::Result<()>;
+
+pub(super) fn meet(state: &State<'_>, moment: Moment) -> Option<()> {
+    let message = [MEETS, moment as i32];
+    // SAFETY: the buffer lives across the write.
+    ok(unsafe { libc::write(state.report, message.as_ptr().cast(), 8) } as _)?;
+    wait_for_parent(state.wait)
+}
 
 /// The [`Listen`] of a child whose filter has no listener.
 ///
@@ -70,15 +86,27 @@ pub fn released(connection: impl AsFd, pid: i32, listen: Listen<'_>) -> Result<(
 pub(super) fn hear(
     report: &OwnedFd,
     running: &mut Running,
+    (attend, mut go): (Attend<'_>, File),
     listen: Listen<'_>,
 ) -> Result<(), Failure> {
     let mut heard = Ok(());
+    // The child may have failed before it waited: its report says more than EPIPE.
+    let mut proceed = || drop(go.write(&[1]));
     let mut until = None;
     loop {
         wait(report, until)?;
         match message::receive(report, 0)? {
             None | Some(([HELD, _], _)) => return heard,
             Some(([MOVED, pid], _)) => running.follow(pid)?,
+            Some(([PARTED, pid], _)) => {
+                running.follow(pid)?;
+                attend(pid, Moment::Moved)?;
+                proceed();
+            }
+            Some(([MEETS, moment], _)) => {
+                attend(running.pid, Moment::of(moment))?;
+                proceed();
+            }
             Some(([LISTENER, _], Some(listener))) => {
                 until = Some(give(listen, running.pid, listener)?);
             }

@@ -157,6 +157,27 @@ pub struct CapabilitySets {
     pub inheritable: u64,
 }
 
+/// When the parent has something to do, besides listening to the child's reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Moment {
+    /// The child exists and waits to begin ([`Op::WaitForParent`]).
+    Begun,
+    /// It continues as another process ([`Op::Part`]).
+    Moved,
+    /// It is in a new user namespace, which has no ids yet.
+    Unmapped,
+    /// All that it needs is in its place, and it has not left the host's root yet.
+    Made,
+}
+
+impl Moment {
+    /// The moment with a number that comes from a child of this program's own making.
+    pub(super) const fn of(number: i32) -> Self {
+        if number == Self::Unmapped as i32 { Self::Unmapped } else { Self::Made }
+    }
+}
+
 /// One kernel call of the child.
 #[derive(Debug)]
 pub enum Op {
@@ -170,6 +191,18 @@ pub enum Op {
     /// Enters `CLONE_NEW*` namespaces of the process whose pidfd the slot holds, then continues
     /// in a sibling so that the process namespace takes effect.
     Join(Slot, i32),
+    /// Enters the namespace in the slot, of the kind `CLONE_NEW*`, and closes it. Where that is not
+    /// allowed yet, as before the user namespace that owns it is entered, it is left open.
+    EnterEarly(Slot, i32),
+    /// Enters the namespace in the slot unless [`Op::EnterEarly`] has.
+    Enter(Slot, i32),
+    /// Continues in a sibling, which is in the process namespace that was entered or left for a new
+    /// one; it waits until the parent knows of it.
+    Part,
+    /// Waits until the parent has done what that moment is for.
+    Meet(Moment),
+    /// Makes a time namespace with these offsets (`/proc/PID/timens_offsets`, Linux 5.5) and enters it.
+    NewClocks(Vec<u8>),
     /// Leaves `CLONE_NEW*` namespaces for new ones.
     Unshare(i32),
     /// Makes every mount of the new mount namespace private.
@@ -222,6 +255,8 @@ pub enum Op {
     ControllingTerminal(Slot),
     /// Makes the mount in a slot the root and detaches the old root.
     PivotRoot(Slot),
+    /// Makes the directory in a slot the root of this process alone.
+    ChangeRoot(Slot),
     /// Puts the mount in a slot over the root, where that cannot be left (an initial root in memory).
     /// What is below stays there.
     MoveRoot(Slot),
@@ -263,6 +298,8 @@ pub enum Op {
     RaiseAmbient(u32),
     /// Sets the supplementary groups.
     Groups(Vec<u32>),
+    /// Drops the supplementary groups, where the user namespace allows that.
+    DropGroups,
     /// Sets the real, effective and saved group id.
     Group(u32),
     /// Sets the real, effective and saved user id.

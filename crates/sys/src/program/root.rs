@@ -32,6 +32,15 @@ pub(super) fn replace(root: RawFd) -> Option<()> {
     unsafe {
         ok(syscall(libc::SYS_fchdir, root))?;
         mount(Some(c"."), c"/", libc::MS_MOVE)?;
+    }
+    change(root)
+}
+
+/// Goes into the directory as the root of this process alone.
+pub(super) fn change(root: RawFd) -> Option<()> {
+    // SAFETY: takes integers and null-terminated constants.
+    unsafe {
+        ok(syscall(libc::SYS_fchdir, root))?;
         ok(syscall(libc::SYS_chroot, c".".as_ptr()))?;
         ok(syscall(libc::SYS_chdir, c"/".as_ptr()))
     }

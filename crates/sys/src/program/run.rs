@@ -5,10 +5,11 @@ use std::os::fd::RawFd;
 
 use libc::{c_int, syscall};
 
-use super::Slot;
 use super::call::{State, check_file_system, close_others, errno, fail, ok, stat, write_below};
 use super::op::{CapabilitySets, Op};
-use super::{cover, device, execute, listen, mounts, overlay, places, root, terminal, tree};
+use super::{
+    cover, device, execute, listen, mounts, namespaces, overlay, places, root, terminal, tree,
+};
 
 pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
     match op {
@@ -42,6 +43,7 @@ pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
         Op::Mask(root, path, null, empty) => cover::mask(state, *root, path, *null, *empty),
         Op::ReadOnly(root, path) => cover::read_only(state, *root, path),
         Op::PivotRoot(slot) => root::pivot(state.get(*slot)?),
+        Op::ChangeRoot(slot) => root::change(state.get(*slot)?),
         Op::MoveRoot(slot) => root::replace(state.get(*slot)?),
         Op::Uncover(path) => root::uncover(path),
         Op::PrivateMounts => root::make_private(state),
@@ -61,7 +63,12 @@ pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
         Op::Capabilities(sets) => set_capabilities(sets),
         Op::RaiseAmbient(cap) => raise_ambient(*cap),
         Op::WorkingDirectory(path) => enter(path),
-        Op::Join(target, namespaces) => join(state, *target, *namespaces),
+        Op::Join(target, kinds) => namespaces::join(state, *target, *kinds),
+        Op::EnterEarly(namespace, kind) => namespaces::enter_early(state, *namespace, *kind),
+        Op::Enter(namespace, kind) => namespaces::enter(state, *namespace, *kind),
+        Op::Part => namespaces::part(state),
+        Op::Meet(moment) => listen::meet(state, *moment),
+        Op::NewClocks(offsets) => namespaces::new_clocks(offsets),
         _ => simple(op, state),
     }
 }
@@ -100,6 +107,10 @@ fn simple(op: &Op, state: &State) -> Option<()> {
             Op::DropBounding(cap) => prctl(libc::PR_CAPBSET_DROP, *cap as usize),
             Op::KeepCapabilities => prctl(libc::PR_SET_KEEPCAPS, 1),
             Op::Groups(groups) => ok(syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr())),
+            Op::DropGroups => {
+                let done = ok(syscall(libc::SYS_setgroups, 0, 0usize));
+                done.or_else(|| (errno() == libc::EPERM).then_some(()))
+            }
             Op::Group(id) => ok(syscall(libc::SYS_setresgid, *id, *id, *id)),
             Op::User(id) => ok(syscall(libc::SYS_setresuid, *id, *id, *id)),
             Op::NoNewPrivileges => prctl(libc::PR_SET_NO_NEW_PRIVS, 1),
@@ -124,7 +135,7 @@ fn prctl(option: c_int, value: usize) -> Option<()> {
     ok(unsafe { syscall(libc::SYS_prctl, option, value, 0usize, 0usize, 0usize) })
 }
 
-fn wait_for_parent(wait: RawFd) -> Option<()> {
+pub(super) fn wait_for_parent(wait: RawFd) -> Option<()> {
     let mut byte = 0u8;
     // SAFETY: the buffer of one byte outlives the call.
     match unsafe { libc::read(wait, (&raw mut byte).cast(), 1) } {
@@ -191,23 +202,4 @@ fn raise_ambient(cap: u32) -> Option<()> {
             0usize,
         )
     })
-}
-
-fn join(state: &State, target: Slot, namespaces: c_int) -> Option<()> {
-    // SAFETY: takes integers; clone_args is plain integers, for which zero is valid. The new
-    // process has its own copy of this memory, and this one ends without running handlers.
-    unsafe {
-        ok(syscall(libc::SYS_setns, state.get(target)?, namespaces))?;
-        let mut args: libc::clone_args = std::mem::zeroed();
-        args.flags = libc::CLONE_PARENT as u64;
-        match syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) {
-            -1 => None,
-            0 => Some(()),
-            pid => {
-                let message = [listen::MOVED, pid as i32];
-                libc::write(state.report, message.as_ptr().cast(), 8);
-                libc::_exit(0)
-            }
-        }
-    }
 }
