@@ -10,10 +10,15 @@ const RUNTIMES: [&str; 3] = ["runc", "crun", "creel-oci"];
 
 /// Adds the command that the program's name stands for.
 pub(crate) fn spell_out(mut argv: Vec<OsString>) -> Vec<OsString> {
-    if argv.first().is_some_and(is_runtime) {
+    if is_oci(&argv) {
         argv.insert(1, "oci".into());
     }
     argv
+}
+
+/// Whether the program's name stands for an OCI runtime.
+pub(crate) fn is_oci(argv: &[OsString]) -> bool {
+    argv.first().is_some_and(is_runtime)
 }
 
 /// Gives long options of runtimes with one dash, as Go programs write them, a second one. `command`

@@ -8,10 +8,14 @@
 use std::ffi::{CString, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use creel_manager::selfexe;
+use creel_runtime::lifecycle::{Create, Runtime};
 
 use crate::failure::Failure;
+use crate::names;
 
 /// The variable by which this program tells itself the descriptor of the mount.
 const PASSED: &str = "CREEL_SELF_MOUNT";
@@ -19,15 +23,56 @@ const PASSED: &str = "CREEL_SELF_MOUNT";
 /// The variable by which a user's program tells itself where its file is.
 const PATH: &str = "CREEL_SELF_PATH";
 
-/// The commands that start a process in a container.
-const STARTING: [&str; 4] = ["run", "start", "exec", "create"];
+/// The commands that start a process in a container. Those of `creel oci` begin with the second:
+/// `creel oci start` only tells one to go on.
+const STARTING: [&str; 4] = ["start", "run", "exec", "create"];
 
 /// Does what [`ensure`] does before anything else is done where an argument looks like a command that
 /// will ask for it: reading the command line takes longer than executing the program, and would be
 /// done twice. What it cannot know, as options of these names, costs one execution and no more.
 pub(crate) fn ensure_early(argv: &[OsString]) -> Result<(), Failure> {
-    let starting = argv.iter().skip(1).any(|argument| STARTING.iter().any(|name| argument == name));
-    if starting { ensure() } else { Ok(()) }
+    let oci = argv.iter().skip(1).any(|argument| argument == "oci") || names::is_oci(argv);
+    let commands = if oci { &STARTING[1..] } else { &STARTING };
+    let is_command = |argument: &&OsString| commands.iter().any(|name| *argument == name);
+    match argv.iter().skip(1).find(is_command) {
+        // The command asks once it knows the map.
+        Some(command) if oci && command != "exec" && maps_ids(&bundle(argv)) => Ok(()),
+        Some(_) => ensure(),
+        None => Ok(()),
+    }
+}
+
+/// Makes sure that this program is out of a container's reach, as [`ensure`] does unless its ids are
+/// others than the owner's of the file.
+pub(crate) fn ensure_for(runtime: &Runtime, create: &Create) -> Result<(), Failure> {
+    if rustix::process::geteuid().is_root() && maps_ids(&create.bundle) {
+        let file = std::fs::metadata("/proc/self/exe");
+        let others = file.is_ok_and(|file| file.uid() == 0 && file.mode() & 0o022 == 0);
+        if others && runtime.maps_root_away(create)? {
+            return Ok(());
+        }
+    }
+    ensure()
+}
+
+/// The bundle that the arguments name, the working directory if they do not.
+fn bundle(argv: &[OsString]) -> PathBuf {
+    let named = argv.iter().enumerate().find_map(|(index, argument)| {
+        let text = argument.to_str()?.trim_start_matches('-');
+        match text.split_once('=') {
+            Some(("bundle", path)) => Some(PathBuf::from(path)),
+            None if text == "bundle" || argument == "-b" => argv.get(index + 1).map(PathBuf::from),
+            _ => None,
+        }
+    });
+    named.unwrap_or_else(|| ".".into())
+}
+
+/// Whether a bundle may have id maps. Whoever is wrong about it executes once more than needed.
+fn maps_ids(bundle: &Path) -> bool {
+    const MAPS: &[u8] = b"\"uidMappings\"";
+    let text = std::fs::read(bundle.join("config.json")).unwrap_or_default();
+    text.windows(MAPS.len()).any(|part| part == MAPS)
 }
 
 /// Makes sure that this program runs from a mount that cannot be written to, by executing it again

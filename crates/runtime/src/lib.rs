@@ -12,6 +12,8 @@
 pub mod cgroup;
 pub mod container;
 pub mod defaults;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod lifecycle;
 pub mod lower;
 pub mod seccomp;

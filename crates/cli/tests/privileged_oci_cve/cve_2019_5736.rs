@@ -66,6 +66,36 @@ fn privileged_a_copy_in_memory_protects_as_well() {
     assert!(fs::read(program).unwrap() == before, "the program was overwritten");
 }
 
+/// An id map protects it without more: no program is executed twice then.
+#[test]
+fn privileged_other_ids_cannot_reach_the_program() {
+    for mapped in [true, false] {
+        let mut bundle = attacked();
+        let (program, before) = victim(&mut bundle);
+        if mapped {
+            bundle.map_ids();
+        }
+        let id = bundle.id();
+        let mut creel = bundle.command(&["run", &id]).spawn().unwrap();
+        let environment = format!("/proc/{}/environ", creel.id());
+        while bundle.oci(&["state", &id]).status.code() != Some(0) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        // By this variable it tells itself that it was executed again.
+        let again =
+            String::from_utf8_lossy(&fs::read(environment).unwrap()).contains("SELF_MOUNT=");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        for _ in 0..20 {
+            bundle.oci(&["exec", &id, "true"]);
+        }
+        fs::write(bundle.path("rootfs/end"), "").unwrap();
+        creel.wait().unwrap();
+        assert_eq!(again, !mapped);
+        assert!(!bundle.path("rootfs/won").exists());
+        assert!(fs::read(program).unwrap() == before, "the program was overwritten");
+    }
+}
+
 /// The program as the container's own: `#!/proc/self/exe`.
 #[test]
 fn privileged_an_interpreter_is_not_the_runtime() {

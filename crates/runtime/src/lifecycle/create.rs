@@ -19,7 +19,7 @@ use super::record::{CgroupRecord, Record, VERSION};
 use super::supervision::supervision;
 use crate::container::{ContainerError, Identity, Running, supervised};
 use crate::lower::{Options, lower};
-use crate::spec::Process;
+use crate::spec::{IdMapping, Namespace, NamespaceKind, Process};
 
 /// What the terminal of a container is sent to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +74,23 @@ impl Runtime {
     pub fn wants_terminal(&self, create: &Create) -> Result<bool, LifecycleError> {
         let bundle = Bundle::open(&create.bundle, create.config.as_deref())?;
         Ok(bundle.spec.process.is_some_and(|process| process.terminal))
+    }
+
+    /// Whether a bundle asks for a user namespace of its own in which nobody is this namespace's root: its
+    /// processes cannot change what that owns, and not look into its processes.
+    ///
+    /// # Errors
+    /// [`LifecycleError::Path`] and [`LifecycleError::Document`].
+    pub fn maps_root_away(&self, create: &Create) -> Result<bool, LifecycleError> {
+        let linux = Bundle::open(&create.bundle, create.config.as_deref())?.spec.linux;
+        Ok(linux.is_some_and(|linux| {
+            let user = |one: &Namespace| one.kind == NamespaceKind::User && one.path.is_none();
+            let maps = [&linux.uid_mappings, &linux.gid_mappings];
+            let is_away = |maps: &&Vec<IdMapping>| {
+                !maps.is_empty() && maps.iter().all(|map| map.host_id > 0 && map.size > 0)
+            };
+            linux.namespaces.iter().any(user) && maps.iter().all(is_away)
+        }))
     }
 
     /// Makes a container from a bundle and executes its program.

@@ -22,6 +22,7 @@ mod start;
 mod state;
 mod supervision;
 mod unsupported;
+mod user;
 
 use std::path::Path;
 
@@ -36,6 +37,7 @@ pub use exec::Exec;
 pub use id::ContainerId;
 pub use record::Record;
 pub use state::{State, Status};
+pub use user::Ids;
 
 use directory::Directory;
 

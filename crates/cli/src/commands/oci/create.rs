@@ -69,9 +69,9 @@ impl Bundle {
 }
 
 pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
-    protection::ensure()?;
-    let id = args.id.parse()?;
-    let pid = runtime.create(&id, &args.bundle.create())?;
+    let (id, create) = (args.id.parse()?, args.bundle.create());
+    protection::ensure_for(runtime, &create)?;
+    let pid = runtime.create(&id, &create)?;
     args.bundle.tell_of(pid, &id, runtime)?;
     Ok(ExitCode::SUCCESS)
 }

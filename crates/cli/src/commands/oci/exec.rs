@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use creel_base::path::{Action, PathError};
-use creel_runtime::lifecycle::{Console, ContainerId, Exec, LifecycleError, Runtime};
+use creel_runtime::lifecycle::{Console, ContainerId, Exec, Ids, LifecycleError, Runtime};
 use creel_runtime::spec::{Capabilities, Process};
 
 use super::Id;
@@ -33,8 +33,8 @@ pub(crate) struct Args {
     #[arg(short, long)]
     tty: bool,
     /// User and group, by number
-    #[arg(short, long, value_name = "UID[:GID]", value_parser = user)]
-    user: Option<(u32, Option<u32>)>,
+    #[arg(short, long, value_name = "UID[:GID]")]
+    user: Option<Ids>,
     /// Supplementary group to add, by number
     #[arg(short = 'g', long, value_name = "GID")]
     additional_gids: Vec<u32>,
@@ -69,17 +69,6 @@ pub(crate) struct Args {
 
 /// What this program itself failing ends with, as in runc.
 pub(super) const FAILED: u8 = 255;
-
-fn user(text: &str) -> Result<(u32, Option<u32>), String> {
-    let number = |text: &str| {
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|_| digits).ok_or_else(|| format!("`{text}` is no id"))
-    };
-    match text.split_once(':') {
-        Some((uid, gid)) => Ok((number(uid)?, Some(number(gid)?))),
-        None => Ok((number(text)?, None)),
-    }
-}
 
 pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
     protection::ensure()?;
@@ -121,9 +110,9 @@ fn process(args: &Args, runtime: &Runtime, id: &ContainerId) -> Result<Process, 
     if let Some(cwd) = &args.cwd {
         process.cwd.clone_from(cwd);
     }
-    if let Some((uid, gid)) = args.user {
-        process.user.uid = uid;
-        process.user.gid = gid.unwrap_or(0);
+    if let Some(ids) = args.user {
+        process.user.uid = ids.uid;
+        process.user.gid = ids.gid;
     }
     add_capabilities(&mut process, &args.cap);
     Ok(process)

@@ -29,8 +29,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
-    protection::ensure()?;
     let (id, create) = (args.id.parse()?, args.bundle.create());
+    protection::ensure_for(runtime, &create)?;
     if args.detach {
         let running = runtime.run(&id, &create)?;
         args.bundle.tell_of(running.pid(), &id, runtime)?;
