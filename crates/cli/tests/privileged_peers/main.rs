@@ -1,6 +1,8 @@
-//! creel and the other tools read one another's images; needs root and `./x peers`.
+//! creel and the other tools read one another's images, and engines run containers on it; needs root
+//! and `./x peers`.
 #![allow(clippy::unwrap_used, clippy::panic)] // in the helpers of tests
 
+mod engines;
 mod reading;
 mod trees;
 mod world;
