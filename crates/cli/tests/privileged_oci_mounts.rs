@@ -184,6 +184,38 @@ fn privileged_ids_of_a_mount_are_mapped() {
     assert_eq!(fs::metadata(data.join("new")).unwrap().uid(), 0);
 }
 
+/// As containers of a pod: they join its namespaces, which own each other.
+#[test]
+fn privileged_joined_namespaces_count_for_mounts() {
+    let pod = Bundle::new("sleep 60");
+    pod.map_ids();
+    pod.runs(&["run", "--detach", "--pid-file", "pid", &pod.id()]);
+    let pid = fs::read_to_string(pod.path("pid")).unwrap();
+    let bundle = Bundle::new("stat -c %u:%g /data/file && ls /sys/class/net && touch /data/new");
+    fs::create_dir(bundle.path("data")).unwrap();
+    fs::write(bundle.path("data/file"), "").unwrap();
+    chown(bundle.path("data/file"), Some(3), Some(4)).unwrap();
+    bundle.map_ids();
+    bundle.mount(bind(&bundle.path("data"), "/data", &["bind", "idmap"]));
+    bundle.change(|spec| {
+        for name in ["uidMappings", "gidMappings"] {
+            spec["linux"].as_object_mut().unwrap().remove(name);
+        }
+        for one in spec["linux"]["namespaces"].as_array_mut().unwrap() {
+            let kind = one["type"].as_str().unwrap();
+            let file = if kind == "network" { "net" } else { kind };
+            if ["user", "net", "ipc", "uts"].contains(&file) {
+                one["path"] = format!("/proc/{pid}/ns/{file}").into();
+            }
+        }
+        spec["hostname"] = Value::Null;
+    });
+    let output = bundle.oci(&["run", &bundle.id()]);
+    pod.runs(&["delete", "--force", &pod.id()]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "3:4\nlo\n", "{output:?}");
+    assert_eq!(fs::metadata(bundle.path("data/new")).unwrap().uid(), 0);
+}
+
 #[test]
 fn privileged_a_user_namespace_gets_the_hosts_devices() {
     let bundle =

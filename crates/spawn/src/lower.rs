@@ -158,7 +158,7 @@ impl Plan {
         if !self.makes(Namespace::Mount) && !self.joins(Namespace::Mount) {
             return Err(SpawnError::NoMountNamespace);
         }
-        let steps = self.lower(&MappedMounts::make(&self.mounts)?)?;
+        let steps = self.lower(&MappedMounts::make(self)?)?;
         let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
         let mut attend = |pid, moment| {
             parent::attend(self, pid, moment)?;

@@ -10,8 +10,9 @@ use creel_sys::program::{Depth, Slot};
 
 use crate::error::SpawnError;
 use crate::lower::Steps;
-use crate::mount::{Mapped, Mount, Source};
-use crate::userns;
+use crate::mount::{Ids, Mapped, Source};
+use crate::plan::{Namespace, Plan};
+use crate::userns::{self, IdMaps};
 
 /// The mapped mounts of a plan, by their indexes.
 #[derive(Debug, Default)]
@@ -19,23 +20,21 @@ pub(crate) struct MappedMounts(BTreeMap<usize, Arc<OwnedFd>>);
 
 impl MappedMounts {
     /// Makes them, attached nowhere.
-    pub(crate) fn make(mounts: &[Mount]) -> Result<Self, SpawnError> {
+    pub(crate) fn make(plan: &Plan) -> Result<Self, SpawnError> {
         let mut made = BTreeMap::new();
-        let mut namespaces: Vec<(&userns::IdMaps, OwnedFd)> = Vec::new();
-        for (index, mount) in mounts.iter().enumerate() {
+        let mut namespaces: Vec<(&Ids, Arc<OwnedFd>)> = Vec::new();
+        for (index, mount) in plan.mounts.iter().enumerate() {
             let Source::Mapped(mapped) = &mount.source else { continue };
-            let known = namespaces.iter().position(|(maps, _)| **maps == mapped.maps);
-            let at = match known {
-                Some(at) => at,
+            let known = namespaces.iter().find(|(ids, _)| **ids == mapped.ids);
+            let namespace = match known {
+                Some((_, namespace)) => Arc::clone(namespace),
                 None => {
-                    let namespace = userns::namespace(&mapped.maps);
-                    namespaces.push((&mapped.maps, namespace.map_err(SpawnError::IdMaps)?));
-                    namespaces.len() - 1
+                    let namespace = namespace(plan, &mapped.ids)?;
+                    namespaces.push((&mapped.ids, Arc::clone(&namespace)));
+                    namespace
                 }
             };
-            if let Some((_, namespace)) = namespaces.get(at) {
-                made.insert(index, Arc::new(clone(mapped, namespace)?));
-            }
+            made.insert(index, Arc::new(clone(mapped, &namespace)?));
         }
         Ok(Self(made))
     }
@@ -46,6 +45,19 @@ impl MappedMounts {
             clones.insert(*index, steps.program.give(Arc::clone(mount)));
         }
     }
+}
+
+/// A user namespace with these ids.
+fn namespace(plan: &Plan, ids: &Ids) -> Result<Arc<OwnedFd>, SpawnError> {
+    let joined = plan.joined.iter().find(|one| one.kind == Namespace::User);
+    let made = match (ids, joined) {
+        (Ids::Container, Some(joined)) => return Ok(Arc::clone(&joined.namespace)),
+        (Ids::Container, None) => {
+            userns::namespace(&IdMaps { uids: plan.uids.clone(), gids: plan.gids.clone() })
+        }
+        (Ids::Map(maps), _) => userns::namespace(maps),
+    };
+    made.map(Arc::new).map_err(SpawnError::IdMaps)
 }
 
 fn clone(mapped: &Mapped, namespace: &OwnedFd) -> Result<OwnedFd, SpawnError> {

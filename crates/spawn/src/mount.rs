@@ -87,9 +87,18 @@ pub struct Mapped {
     pub depth: Depth,
     /// Whether those are mapped as well.
     pub mapped: Depth,
-    /// Ids on disk, as those inside of a user namespace, and ids that they are shown as, as those
-    /// outside.
-    pub maps: IdMaps,
+    /// Ids on disk and ids that they are shown as.
+    pub ids: Ids,
+}
+
+/// Which ids a mount has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// Ids on disk are those inside, and they are shown as those outside.
+    Map(IdMaps),
+    /// Those of the user namespace that the plan makes or joins: what id 0 owns on disk belongs to root
+    /// in there.
+    Container,
 }
 
 /// What a new file system is, besides its type.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use creel_spawn::mount::{Contents, Mapped, PROC_SUPER_MAGIC, READ_ONLY};
+use creel_spawn::mount::{Contents, Ids, Mapped, PROC_SUPER_MAGIC, READ_ONLY};
 use creel_spawn::userns::IdMaps;
 use creel_spawn::{Depth, Mount, Source};
 
@@ -130,8 +130,6 @@ impl Lowering<'_> {
         self.check_data(kind)?;
         match kind {
             "" => return Err(missing(&self.field("type"))),
-            // The kernel gives a new one only to who owns the network namespace.
-            "sysfs" if foreign_network(self.linux, options) => mounts.push(host_sysfs(self.mount)),
             "cgroup" | "cgroup2" => {
                 let made = |source| self.made(source);
                 cgroup::lower(mounts, made, self.linux, options);
@@ -198,8 +196,8 @@ impl Lowering<'_> {
         }
         Ok(match (self.map(), depth) {
             (Some(mapped), _) => {
-                let (path, maps) = (path.into(), self.maps()?);
-                Source::Mapped(Mapped { path, depth, mapped, maps })
+                let (path, ids) = (path.into(), self.ids()?);
+                Source::Mapped(Mapped { path, depth, mapped, ids })
             }
             (None, Depth::All) => Source::Bind(path.into()),
             (None, Depth::One) => Source::BindOne(path.into()),
@@ -213,23 +211,18 @@ impl Lowering<'_> {
     }
 
     /// Those of the mount, or those of the container's user namespace.
-    fn maps(&self) -> Result<IdMaps, LowerError> {
-        let own = [
-            (self.field("uidMappings"), &self.mount.uid_mappings),
-            (self.field("gidMappings"), &self.mount.gid_mappings),
-        ];
-        let containers = [
-            ("linux.uidMappings".to_owned(), &self.linux.uid_mappings),
-            ("linux.gidMappings".to_owned(), &self.linux.gid_mappings),
-        ];
-        let given = own.iter().any(|(_, list)| !list.is_empty());
-        let [uids, gids] = if given { own } else { containers };
-        for (field, list) in [&uids, &gids] {
-            if list.is_empty() {
-                return Err(missing(field));
-            }
+    fn ids(&self) -> Result<Ids, LowerError> {
+        let (uids, gids) = (&self.mount.uid_mappings, &self.mount.gid_mappings);
+        match (uids.is_empty(), gids.is_empty()) {
+            (true, true) if has(self.linux, NamespaceKind::User) => Ok(Ids::Container),
+            (true, true) => Err(missing("linux.uidMappings")),
+            (true, false) => Err(missing(&self.field("uidMappings"))),
+            (false, true) => Err(missing(&self.field("gidMappings"))),
+            (false, false) => Ok(Ids::Map(IdMaps {
+                uids: mappings(&self.field("uidMappings"), uids)?,
+                gids: mappings(&self.field("gidMappings"), gids)?,
+            })),
         }
-        Ok(IdMaps { uids: mappings(&uids.0, uids.1)?, gids: mappings(&gids.0, gids.1)? })
     }
 
     /// A `/proc` of the image's own making would have the last word about labels and about what other
@@ -266,14 +259,4 @@ impl Lowering<'_> {
             }),
         }
     }
-}
-
-fn foreign_network(linux: &Linux, options: &Options) -> bool {
-    let user = options.in_user_namespace || has(linux, NamespaceKind::User);
-    user && !is_new(linux, NamespaceKind::Network)
-}
-
-/// The host's, read-only with all below it whatever the options say: it is not the container's.
-fn host_sysfs(mount: &spec::Mount) -> Mount {
-    Mount::new(Source::Bind("/sys".into()), mount.destination.as_str(), READ_ONLY | 2 | 4 | 8)
 }
