@@ -99,8 +99,8 @@ fn privileged_the_states_of_another_user_are_not_used() {
 #[test]
 fn privileged_what_is_not_acted_on_is_refused() {
     let bundle = Bundle::new("true");
-    bundle.change(|spec| spec["hooks"] = json!({"poststop": [{"path": "/bin/true"}]}));
-    bundle.fails(1, &["create", &bundle.id()], "`hooks.poststop` is not supported yet");
+    bundle.change(|spec| spec["linux"]["intelRdt"] = json!({"closID": "a"}));
+    bundle.fails(1, &["create", &bundle.id()], "`linux.intelRdt` is not supported yet");
     bundle.is_clean();
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use creel_base::hint::Hint;
 
 use crate::cgroup::CgroupError;
+use crate::hook::HookError;
 use crate::userns::UsernsError;
 
 /// Why a plan was not applied.
@@ -64,6 +65,15 @@ pub enum SpawnError {
         /// The kernel's error.
         #[source]
         source: io::Error,
+    },
+    /// A hook did not do its work. The words are those that callers of runtimes know.
+    #[error("error running {hook}")]
+    Hook {
+        /// Which.
+        hook: String,
+        /// How it ended.
+        #[source]
+        source: HookError,
     },
     /// No candidate of the program could be executed.
     #[error("could not execute `{program}`")]

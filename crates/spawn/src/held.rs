@@ -42,6 +42,11 @@ impl Rest {
             Ok(()) => return Ok(()),
             Err(Failure::Parent(source)) => return Err(SpawnError::Start(source)),
             Err(Failure::Listener(source)) => return Err(SpawnError::Listener(source)),
+            Err(Failure::Hook(index, failed)) => {
+                let step = index.checked_sub(self.done).and_then(|index| self.steps.get(index));
+                let hook = step.cloned().unwrap_or_default();
+                return Err(SpawnError::Hook { hook, source: failed.into() });
+            }
             Err(Failure::Child(index, source)) => (index.checked_sub(self.done), source),
         };
         let step = index.and_then(|index| self.steps.get(index));

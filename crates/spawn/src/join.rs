@@ -55,7 +55,7 @@ impl Join {
         steps.add("join the container", Op::Join(target, flags));
         let slave = self.lower_terminal(&mut steps)?;
         let groups = if self.denies_setgroups { Groups::Denied } else { Groups::Allowed };
-        lower_process(&self.process, &mut steps, slave, groups)?;
+        lower_process(&self.process, &mut steps, slave, (groups, None))?;
         let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
         let mut attend = |pid, _| parent::limit(&self.process, pid);
         let started = steps.program.start_attended(0, cgroup.as_ref(), &mut attend, listen);

@@ -5,6 +5,7 @@ pub mod cgroup;
 mod device;
 mod error;
 mod held;
+mod hook;
 mod join;
 mod lower;
 mod mapped;
@@ -24,8 +25,9 @@ pub use creel_sys::program::{Depth, Listen, nobody, open_process, send_signal as
 pub use device::{Device, DeviceKind};
 pub use error::SpawnError;
 pub use held::Rest;
+pub use hook::{Hook, HookEnd, HookError, Hooks};
 pub use join::Join;
-pub use lower::Child;
+pub use lower::{Child, Wait};
 pub use mount::{Mount, Propagation, Source};
 pub use namespaces::{Clock, ClockOffset, JoinError, Joined};
 pub use plan::{Capabilities, IdMap, Limit, MapWriter, Namespace, Plan, Process, Seccomp, Stdio};

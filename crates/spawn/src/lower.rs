@@ -22,6 +22,15 @@ use crate::plan::{IdMap, Namespace, Plan, Process, Stdio};
 use crate::process::{Groups, lower_process};
 use crate::root::{lower_change, lower_root};
 
+/// What a process waits for while it is made ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// To begin, or to go on as another process; what it does after its start ([`Process::hold`]).
+    ToBegin(Rest),
+    /// Whatever the caller does when all is made ([`Plan::waits_made`]).
+    WithAllMade,
+}
+
 /// A started process.
 pub type Child = Running;
 
@@ -79,6 +88,10 @@ impl Steps {
         match failure {
             Failure::Parent(source) => SpawnError::Start(source),
             Failure::Listener(source) => SpawnError::Listener(source),
+            Failure::Hook(index, failed) => SpawnError::Hook {
+                hook: self.names.get(index).cloned().unwrap_or_default(),
+                source: failed.into(),
+            },
             Failure::Child(index, source) if self.about_program.contains(&index) => {
                 SpawnError::Execute {
                     program: process.argv.first().cloned().unwrap_or_default(),
@@ -132,27 +145,20 @@ impl Plan {
         mut announce: impl FnMut(i32) -> io::Result<()>,
         listen: Listen<'_>,
     ) -> Result<Child, SpawnError> {
-        self.start(|pid, _| announce(pid), listen)
+        let begins = |wait: Wait| matches!(wait, Wait::ToBegin(_));
+        self.spawn_held(|pid, wait| if begins(wait) { announce(pid) } else { Ok(()) }, listen)
     }
 
     /// Starts the process and returns once it waits on the socket of its plan
-    /// ([`Process::hold`]), or executes its program if there is none. `announce` is called as in
-    /// [`Plan::spawn_announced`], also with what is done after the wait; `listen` gets the listener
+    /// ([`Process::hold`]), or executes its program if there is none. `attend` is called with the
+    /// process id whenever the process waits; `listen` gets the listener
     /// of the filter, unless that is loaded after the wait ([`Rest::release`]).
     ///
     /// # Errors
     /// Names the step that failed; no process remains then.
     pub fn spawn_held(
         &self,
-        mut announce: impl FnMut(i32, Rest) -> io::Result<()>,
-        listen: Listen<'_>,
-    ) -> Result<Child, SpawnError> {
-        self.start(|pid, steps| announce(pid, Rest::of(steps, &self.process)), listen)
-    }
-
-    fn start(
-        &self,
-        mut announce: impl FnMut(i32, &Steps) -> io::Result<()>,
+        mut attend: impl FnMut(i32, Wait) -> io::Result<()>,
         listen: Listen<'_>,
     ) -> Result<Child, SpawnError> {
         if !self.makes(Namespace::Mount) && !self.joins(Namespace::Mount) {
@@ -163,8 +169,11 @@ impl Plan {
         let mut attend = |pid, moment| {
             parent::attend(self, pid, moment)?;
             match moment {
-                Moment::Begun | Moment::Moved => announce(pid, &steps),
-                Moment::Unmapped | Moment::Made => Ok(()),
+                Moment::Begun | Moment::Moved => {
+                    attend(pid, Wait::ToBegin(Rest::of(&steps, &self.process)))
+                }
+                Moment::Made => attend(pid, Wait::WithAllMade),
+                Moment::Unmapped => Ok(()),
             }
         };
         let flags = self.clone_flags();
@@ -195,7 +204,8 @@ impl Plan {
         if let Some(name) = &self.domainname {
             steps.add("set the domain name", Op::Domainname(CString::new(name.as_str())?));
         }
-        lower_process(&self.process, &mut steps, slave, self.groups())?;
+        let hooks = self.hooks.as_ref().map(|hooks| hooks.late(&mut steps)).transpose()?.flatten();
+        lower_process(&self.process, &mut steps, slave, (self.groups(), hooks))?;
         Ok(steps)
     }
 
@@ -266,6 +276,12 @@ impl Plan {
             Op::Ensure(root, target(&self.process.cwd, Kind::Directory)?, steps.scratch.place),
         );
         self.lower_protection(steps, root)?;
+        if self.waits_made {
+            steps.add("wait with all made", Op::Meet(Moment::Made));
+        }
+        if let Some(hooks) = &self.hooks {
+            hooks.lower_create(steps, root)?;
+        }
         // An overlay has no mounts of the host below it.
         let path = self.root.path().unwrap_or_else(|| Path::new("//"));
         if self.joins(Namespace::Mount) {

@@ -9,6 +9,7 @@ use creel_sys::program::Depth;
 
 use crate::cgroup::Cgroup;
 use crate::device::Device;
+use crate::hook::Hooks;
 use crate::mapped::MappedMounts;
 use crate::mount::{Mount, Propagation};
 use crate::namespaces::{ClockOffset, Joined};
@@ -223,6 +224,11 @@ pub struct Plan {
     pub hostname: Option<String>,
     /// The NIS domain name; needs `Uts`.
     pub domainname: Option<String>,
+    /// Whether the process waits, when all is made and before it leaves the host's root, until the caller
+    /// has done something.
+    pub waits_made: bool,
+    /// Programs that the process runs.
+    pub hooks: Option<Hooks>,
     /// The control group that the process, and a new `Cgroup` namespace, starts in.
     pub cgroup: Option<Arc<Cgroup>>,
     /// The program.

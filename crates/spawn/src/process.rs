@@ -3,9 +3,10 @@
 use std::ffi::{CString, NulError};
 use std::sync::Arc;
 
-use creel_sys::program::{CapabilitySets, Op, Slot, Strings};
+use creel_sys::program::{CapabilitySets, Op, Slot};
 
 use crate::error::SpawnError;
+use crate::hook::{Late, strings};
 use crate::lower::Steps;
 use crate::parent;
 use crate::plan::{Process, Stdio};
@@ -26,7 +27,7 @@ pub(crate) fn lower_process(
     process: &Process,
     steps: &mut Steps,
     slave: Option<Slot>,
-    groups: Groups,
+    (groups, hooks): (Groups, Option<Late<'_>>),
 ) -> Result<(), SpawnError> {
     steps.add("take a keyring of its own", Op::OwnKeyring);
     steps.add("start a session", Op::NewSession);
@@ -37,7 +38,9 @@ pub(crate) fn lower_process(
     }
     // Nothing outside can be reached through `/proc/self/fd` from here on (CVE-2024-21626).
     let held = process.hold.as_ref().map(|socket| steps.program.give(Arc::clone(socket)));
-    steps.add("close descriptors", Op::CloseDescriptors(held));
+    let late = hooks.iter().flat_map(Late::slots);
+    let kept = held.into_iter().chain(late).collect();
+    steps.add("close descriptors", Op::CloseDescriptors(kept));
     for limit in &process.limits {
         steps.add(
             format!("set limit `{}`", limit.resource),
@@ -60,6 +63,9 @@ pub(crate) fn lower_process(
         steps.add("forbid new privileges", Op::NoNewPrivileges);
     }
     lower_hold(process, steps, hold_late)?;
+    if let Some(hooks) = hooks {
+        hooks.lower(steps)?;
+    }
     if let Some(late) = late {
         steps.add(LOAD, late);
     }
@@ -127,8 +133,4 @@ fn lower_credentials(
 
 fn bits(list: &[u32]) -> u64 {
     list.iter().fold(0, |set, cap| set | 1u64.checked_shl(*cap).unwrap_or(0))
-}
-
-fn strings(list: &[String]) -> Result<Strings, NulError> {
-    Ok(Strings::new(list.iter().map(|s| CString::new(s.as_str())).collect::<Result<_, _>>()?))
 }

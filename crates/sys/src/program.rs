@@ -10,6 +10,7 @@ mod cover;
 mod device;
 mod execute;
 mod fault;
+mod hook;
 mod listen;
 mod message;
 mod mounts;
@@ -35,10 +36,11 @@ use libc::c_int;
 use call::{DESCRIPTORS, State, errno, high, ok};
 #[cfg(debug_assertions)]
 pub use fault::fail_at;
+pub use hook::{FailedHook, HookEnd};
 pub use listen::{Attend, Listen, nobody, released};
 pub use op::{
-    Attributes, CapabilitySets, Depth, Device, Filter, Kind, Moment, NewFileSystem, Op, Overlay,
-    Slot, Strings, Target, Terminal,
+    Attributes, CapabilitySets, Depth, Device, Filter, Hook, Kind, Moment, NewFileSystem, Op,
+    Overlay, Slot, Strings, Target, Terminal,
 };
 pub use running::{Running, kill, open_process, raise_limit, send_signal};
 
@@ -64,6 +66,8 @@ pub enum Failure {
     Parent(io::Error),
     /// The call with this index failed in the child; one past the last is the set-up of descriptors.
     Child(usize, io::Error),
+    /// The hook that is the call with this index failed.
+    Hook(usize, FailedHook),
     /// The listener of the child's filter went to nobody, or nobody answered for the child.
     Listener(io::Error),
 }
@@ -74,6 +78,7 @@ impl Failure {
     pub fn into_source(self) -> io::Error {
         match self {
             Self::Parent(source) | Self::Child(_, source) | Self::Listener(source) => source,
+            Self::Hook(..) => io::Error::other("a hook failed"),
         }
     }
 }
@@ -212,8 +217,12 @@ impl Program {
         }
         if let Some(index) = failed {
             let message = [index as i32, errno()];
-            // SAFETY: the buffer lives across the write.
-            unsafe { libc::write(state.report, message.as_ptr().cast(), 8) };
+            let evidence = state.evidence >= 0;
+            // A filter may forbid to send descriptors.
+            if !evidence || message::send(state.report, message, state.evidence, [0; 3]).is_none() {
+                // SAFETY: the buffer lives across the write.
+                unsafe { libc::write(state.report, message.as_ptr().cast(), 8) };
+            }
         }
         // SAFETY: ends this process without running handlers of the parent's image.
         unsafe { libc::_exit(127) }

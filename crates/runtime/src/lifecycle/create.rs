@@ -1,11 +1,12 @@
 //! Making a container ready.
 
+use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use creel_spawn::cgroup::Cgroup;
-use creel_spawn::{Plan, Rest, RootChange, Stdio};
+use creel_spawn::{Plan, Rest, RootChange, SpawnError, Stdio, Wait};
 use jiff::Timestamp;
 
 use super::Runtime;
@@ -14,12 +15,13 @@ use super::console;
 use super::directory::Directory;
 use super::error::LifecycleError;
 use super::group;
+use super::hooks::{Files, Hooks};
 use super::id::ContainerId;
 use super::record::{CgroupRecord, Record, VERSION};
 use super::supervision::supervision;
 use crate::container::{ContainerError, Identity, Running, supervised};
 use crate::lower::{Options, lower};
-use crate::spec::{IdMapping, Namespace, NamespaceKind, Process};
+use crate::spec::{IdMapping, Namespace, NamespaceKind, Process, Spec};
 
 /// What the terminal of a container is sent to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,11 +111,18 @@ impl Runtime {
     ) -> Result<Running, LifecycleError> {
         let bundle = Bundle::open(&create.bundle, create.config.as_deref())?;
         check_console(bundle.spec.process.as_ref(), &create.console)?;
+        let hooks = Hooks::of(id, &bundle.path, &bundle.spec)?;
         let directory = Directory::create(&self.root, id)?;
-        let made = make(&directory, &bundle, create, when);
+        let (hooks, begun) = (hooks.as_ref(), Cell::new(false));
+        let making = Making { directory: &directory, bundle: &bundle, create, when, hooks, begun };
+        let made = making.make();
+        let begun = making.begun.get();
         if made.is_err() {
             // The first error says more.
             let _ = directory.remove();
+            if let Some(hooks) = hooks.filter(|_| begun) {
+                hooks.run_stopped();
+            }
         }
         made
     }
@@ -136,70 +145,114 @@ pub(super) fn check_console(
     }
 }
 
-fn make(
-    directory: &Directory<'_>,
-    bundle: &Bundle,
-    create: &Create,
+/// What a container is made from.
+struct Making<'a> {
+    directory: &'a Directory<'a>,
+    bundle: &'a Bundle,
+    create: &'a Create,
     when: When,
-) -> Result<Running, LifecycleError> {
-    let spec = bundle.resolve();
-    let group = group::make(directory.id.as_str(), &spec)?.map(Arc::new);
-    let hold = match when {
-        When::Started => Some(directory.listen()?),
-        When::Now => None,
-    };
-    let (stdio, cgroup) = (create.stdio.clone(), group.clone());
-    let root_change = create.root_change;
-    let options = Options { stdio, cgroup, hold, root_change, ..Options::default() };
-    let made = lower(&spec, &options)
-        .map_err(LifecycleError::from)
-        .and_then(|plan| spawn(directory, &plan, bundle, group.as_deref()))
-        .and_then(|running| hand_over(running, &create.console));
-    if let (Err(_), Some(group)) = (&made, group) {
-        // The first error says more.
-        let _ = group.remove();
-    }
-    made
+    hooks: Option<&'a Hooks>,
+    /// Whether there has been a process.
+    begun: Cell<bool>,
 }
 
-/// Starts the process. What is known of it is written down while it waits to begin, so that nobody
-/// can be killed who leaves one behind that is not known.
-fn spawn(
-    directory: &Directory<'_>,
-    plan: &Plan,
-    bundle: &Bundle,
-    group: Option<&Cgroup>,
-) -> Result<Running, LifecycleError> {
-    let mut unwritten = None;
-    let announce = |pid, rest: Rest| {
-        let written = Identity::of(pid).map_err(LifecycleError::from).and_then(|identity| {
-            directory.write(&Record {
-                version: VERSION,
-                bundle: bundle.path.clone(),
-                created: Timestamp::now(),
-                owner: rustix::process::geteuid().as_raw(),
-                process: identity.into(),
-                cgroup: group.map(CgroupRecord::of),
-                rest: rest.into(),
-                spec: bundle.spec.clone(),
-            })
-        });
-        // The reason is kept; this one only ends the process.
-        written.map_err(|error| {
-            unwritten = Some(error);
-            io::Error::from(io::ErrorKind::Other)
-        })
-    };
-    let supervisor = supervision(directory, &bundle.path, &bundle.spec, None);
-    let supervisor = supervisor.as_ref().map(|(supervisor, state)| (supervisor, state));
-    let spawned = supervised(supervisor, |listen| plan.spawn_held(announce, listen));
-    match (unwritten, spawned) {
-        (Some(error), _) => Err(error),
-        (None, Ok(child)) => Ok(Running::of(child)),
-        // What callers look for is what the process says.
-        (None, Err(ContainerError::Spawn(error))) => Err(error.into()),
-        (None, Err(error)) => Err(error.into()),
+impl Making<'_> {
+    fn make(&self) -> Result<Running, LifecycleError> {
+        let spec = self.bundle.resolve();
+        let group = group::make(self.directory.id.as_str(), &spec)?.map(Arc::new);
+        let made = self.make_in(&spec, group.as_ref());
+        if let (Err(_), Some(group)) = (&made, group) {
+            // The first error says more.
+            let _ = group.remove();
+        }
+        made
     }
+
+    fn make_in(&self, spec: &Spec, group: Option<&Arc<Cgroup>>) -> Result<Running, LifecycleError> {
+        let hold = match self.when {
+            When::Started => Some(self.directory.listen()?),
+            When::Now => None,
+        };
+        let (stdio, root_change) = (self.create.stdio.clone(), self.create.root_change);
+        let cgroup = group.cloned();
+        let plan = lower(spec, &Options { stdio, cgroup, hold, root_change, ..Options::default() });
+        let running = self.spawn(plan?, group.map(|group| &**group))?;
+        let running = hand_over(running, &self.create.console)?;
+        self.started(running)
+    }
+
+    /// Starts the process. What is known of it is written down while it waits to begin, so that nobody
+    /// can be killed who leaves one behind that is not known.
+    fn spawn(&self, mut plan: Plan, group: Option<&Cgroup>) -> Result<Running, LifecycleError> {
+        let inside = self.hooks.map(Hooks::inside).transpose().map_err(SpawnError::Start)?;
+        let (inside, files) = inside.flatten().unzip();
+        plan.hooks = inside;
+        plan.waits_made = self.hooks.is_some_and(Hooks::run_while_made);
+        let mut failed = None;
+        let attend = |pid, wait: Wait| {
+            self.begun.set(true);
+            let done = match wait {
+                Wait::ToBegin(rest) => self.announce(pid, rest, group, files.as_ref()),
+                Wait::WithAllMade => self.hooks.map_or(Ok(()), |hooks| hooks.run_made(pid)),
+            };
+            // The reason is kept; this one only ends the process.
+            done.map_err(|error| {
+                failed = Some(error);
+                io::Error::from(io::ErrorKind::Other)
+            })
+        };
+        let Bundle { path, spec } = self.bundle;
+        let supervisor = supervision(self.directory, path, spec, None);
+        let supervisor = supervisor.as_ref().map(|(supervisor, state)| (supervisor, state));
+        let spawned = supervised(supervisor, |listen| plan.spawn_held(attend, listen));
+        match (failed, spawned) {
+            (Some(error), _) => Err(error),
+            (None, Ok(child)) => Ok(Running::of(child)),
+            // What callers look for is what the process says.
+            (None, Err(ContainerError::Spawn(error))) => Err(error.into()),
+            (None, Err(error)) => Err(error.into()),
+        }
+    }
+
+    fn announce(
+        &self,
+        pid: i32,
+        rest: Rest,
+        group: Option<&Cgroup>,
+        files: Option<&Files>,
+    ) -> Result<(), LifecycleError> {
+        if let (Some(hooks), Some(files)) = (self.hooks, files) {
+            hooks.tell(files, pid).map_err(SpawnError::Start)?;
+        }
+        self.directory.write(&Record {
+            version: VERSION,
+            bundle: self.bundle.path.clone(),
+            created: Timestamp::now(),
+            owner: rustix::process::geteuid().as_raw(),
+            process: Identity::of(pid)?.into(),
+            cgroup: group.map(CgroupRecord::of),
+            rest: rest.into(),
+            spec: self.bundle.spec.clone(),
+        })
+    }
+
+    /// Runs the hooks for a program that runs now.
+    fn started(&self, running: Running) -> Result<Running, LifecycleError> {
+        let hooks = self.hooks.filter(|_| self.when == When::Now);
+        match hooks.map_or(Ok(()), |hooks| hooks.run_started(running.pid())) {
+            Ok(()) => Ok(running),
+            Err(error) => {
+                end(&running);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Ends a process that nobody shall have.
+fn end(running: &Running) {
+    let _ = running.signal(9);
+    let _ = running.wait();
 }
 
 /// Sends the terminal where it was asked for; a container that nobody can see is not left.
@@ -207,8 +260,7 @@ fn hand_over(mut running: Running, console: &Console) -> Result<Running, Lifecyc
     match console::hand_over(console, &mut running) {
         Ok(()) => Ok(running),
         Err(error) => {
-            let _ = running.signal(9);
-            let _ = running.wait();
+            end(&running);
             Err(error)
         }
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Runtime;
 use super::directory::Directory;
 use super::error::LifecycleError;
+use super::hooks::Hooks;
 use super::id::ContainerId;
 use super::record::Record;
 use super::start::open;
@@ -25,23 +26,32 @@ pub enum Deletion {
 }
 
 impl Runtime {
-    /// Deletes a container: its control group and all that is known about it.
+    /// Deletes a container: its control group and all that is known about it. Returns the `poststop`
+    /// hooks that failed, which is no failure of this.
     ///
     /// # Errors
     /// [`LifecycleError::NotStopped`], unless forced.
-    pub fn delete(&self, id: &ContainerId, how: Deletion) -> Result<(), LifecycleError> {
+    pub fn delete(
+        &self,
+        id: &ContainerId,
+        how: Deletion,
+    ) -> Result<Vec<LifecycleError>, LifecycleError> {
         match (self.delete_existing(id, how), how) {
-            (Err(LifecycleError::NoContainer { .. }), Deletion::Forced) => Ok(()),
+            (Err(LifecycleError::NoContainer { .. }), Deletion::Forced) => Ok(Vec::new()),
             (done, _) => done,
         }
     }
 
-    fn delete_existing(&self, id: &ContainerId, how: Deletion) -> Result<(), LifecycleError> {
+    fn delete_existing(
+        &self,
+        id: &ContainerId,
+        how: Deletion,
+    ) -> Result<Vec<LifecycleError>, LifecycleError> {
         let directory = Directory::open(&self.root, id)?;
         let record = match directory.record() {
             // What a killed `create` has left.
             Err(LifecycleError::NoContainer { .. }) if how == Deletion::Forced => {
-                return directory.remove();
+                return directory.remove().map(|()| Vec::new());
             }
             record => record?,
         };
@@ -55,7 +65,10 @@ impl Runtime {
         if record.cgroup.is_some() {
             record.group()?.remove()?;
         }
-        directory.remove()
+        directory.remove()?;
+        // What was checked when it was made.
+        let hooks = Hooks::of(id, &record.bundle, &record.spec)?;
+        Ok(hooks.map_or_else(Vec::new, |hooks| hooks.run_stopped()))
     }
 }
 

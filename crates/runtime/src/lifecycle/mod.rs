@@ -14,6 +14,7 @@ mod directory;
 mod error;
 mod exec;
 mod group;
+mod hooks;
 mod id;
 mod locate;
 mod pause;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use creel_spawn::{Namespace, Rest, SpawnError};
 
 use super::Runtime;
+use super::delete::Deletion;
 use super::directory::Directory;
 use super::error::LifecycleError;
+use super::hooks::Hooks;
 use super::id::ContainerId;
 use super::record::{CgroupRecord, Record};
 use super::state::Status;
@@ -20,7 +22,8 @@ impl Runtime {
     /// Starts the program of a container that was created, and returns once it is executed.
     ///
     /// # Errors
-    /// [`LifecycleError::NotCreated`]; or the step that failed, after which the container is stopped.
+    /// [`LifecycleError::NotCreated`]; or the step that failed, after which the container is stopped; if
+    /// that was a hook, it is deleted too (`runtime.md`, "Lifecycle").
     pub fn start(&self, id: &ContainerId) -> Result<(), LifecycleError> {
         let directory = Directory::open(&self.root, id)?;
         let record = directory.record()?;
@@ -38,10 +41,18 @@ impl Runtime {
             // It waits for answers that may never come. Why says more than whether it can be killed.
             let _ = open(&record).map(|container| container.signal(9));
         }
-        match released {
-            Err(ContainerError::Spawn(error)) => Err(error.into()),
-            released => Ok(released?),
+        let hooks = Hooks::of(id, &record.bundle, &record.spec)?;
+        let started = match (released, hooks) {
+            (Err(ContainerError::Spawn(error)), _) => Err(error.into()),
+            (Err(error), _) => Err(error.into()),
+            (Ok(()), Some(hooks)) => hooks.run_started(record.process.pid),
+            (Ok(()), None) => Ok(()),
+        };
+        if matches!(started, Err(LifecycleError::Spawn(SpawnError::Hook { .. }))) {
+            // As the specification has it: what failed says more than whether that works.
+            let _ = self.delete(id, Deletion::Forced);
         }
+        started
     }
 
     /// Sends a signal to a container's first process.

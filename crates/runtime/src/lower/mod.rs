@@ -4,6 +4,7 @@
 mod cgroup;
 mod devices;
 mod error;
+mod hooks;
 mod linux;
 mod mounts;
 mod namespaces;
@@ -21,6 +22,7 @@ use crate::seccomp::Filter;
 use crate::spec::{Linux, NamespaceKind, Spec};
 pub use error::LowerError;
 pub(crate) use error::value;
+pub(crate) use hooks::lower as lower_hooks;
 pub(crate) use namespaces::kinds;
 pub use process::lower_process;
 
@@ -90,6 +92,8 @@ pub fn lower(spec: &Spec, options: &Options) -> Result<Plan, LowerError> {
         read_only: linux::paths("linux.readonlyPaths", &linux.readonly_paths)?,
         hostname: spec.hostname.clone(),
         domainname: spec.domainname.clone(),
+        waits_made: false,
+        hooks: None,
         cgroup: options.cgroup.clone(),
         process: lower_process(process, linux.seccomp.as_ref(), &options.seccomp)?,
     };

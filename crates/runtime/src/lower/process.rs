@@ -47,10 +47,7 @@ pub fn lower_process(
 ) -> Result<Process, LowerError> {
     absolute("process.cwd".into(), &process.cwd)?;
     let program = process.args.first().ok_or_else(|| missing("process.args"))?;
-    if let Some(index) = process.env.iter().position(|entry| !is_variable(entry)) {
-        let entry = process.env.get(index).map_or("", |entry| entry);
-        return Err(value(format!("process.env[{index}]"), entry, "`NAME=value`"));
-    }
+    variables("process.env", &process.env)?;
     if let Some(index) = process.args.iter().position(|argument| argument.contains('\0')) {
         return Err(value(format!("process.args[{index}]"), "…\0…", "text without null bytes"));
     }
@@ -90,6 +87,15 @@ fn check_user(user: &spec::User) -> Result<(), LowerError> {
 /// The last number is no id: calls that change ids take it for "leave it as it is", which is root.
 pub(super) fn id(field: String, id: u32) -> Result<(), LowerError> {
     if id == u32::MAX { Err(value(field, id, "an id below 4294967295")) } else { Ok(()) }
+}
+
+/// Fails unless all are `NAME=value`.
+pub(super) fn variables(field: &str, env: &[String]) -> Result<(), LowerError> {
+    let wrong = env.iter().enumerate().find(|(_, entry)| !is_variable(entry));
+    let error = |(index, entry): (usize, &String)| {
+        Err(value(format!("{field}[{index}]"), entry, "`NAME=value`"))
+    };
+    wrong.map_or(Ok(()), error)
 }
 
 fn is_variable(entry: &str) -> bool {

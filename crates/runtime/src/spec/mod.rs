@@ -5,6 +5,7 @@
 //! of unknown ones; they are not kept, because nobody writes back what a caller wrote. Values are
 //! checked when the specification is lowered, so that an error can name the property.
 
+mod hooks;
 mod linux;
 mod process;
 mod resources;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use hooks::{Hook, Hooks};
 pub use linux::{Device, IdMapping, Linux, Namespace, NamespaceKind, TimeOffset};
 pub use process::{Capabilities, ConsoleSize, Process, Rlimit, User};
 pub use resources::{
@@ -49,6 +51,9 @@ pub struct Spec {
     /// Mounts, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
+    /// Programs that are run at moments of its life.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
     /// What others noted about the container.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,

@@ -68,7 +68,7 @@ fn prepare(path: &Path, maps: &[IdMap]) -> io::Result<(Program, PipeReader)> {
     let mut program = Program::default();
     program.descriptors(vec![null, Arc::clone(&writer), writer]);
     program.push(Op::WaitForParent);
-    program.push(Op::CloseDescriptors(None));
+    program.push(Op::CloseDescriptors(Vec::new()));
     program.push(Op::Execute(vec![path], Strings::new(argv), Strings::new(Vec::new())));
     Ok((program, said))
 }

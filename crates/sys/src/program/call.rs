@@ -24,6 +24,8 @@ pub(super) struct State<'a> {
     room: Vec<RawFd>,
     pub(super) wait: RawFd,
     pub(super) report: RawFd,
+    /// What is sent along with the report of what failed, if not negative.
+    pub(super) evidence: RawFd,
     /// Descriptors below this number are the program's.
     pub(super) kept: u32,
     /// Whether the place that was last ensured was missing before.
@@ -42,6 +44,7 @@ impl State<'_> {
             room: Vec::with_capacity(slots + 2),
             wait,
             report,
+            evidence: -1,
             kept: 3,
             created: false,
             classic: Classic::new(slots),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use libc::syscall;
 
 use super::call::{State, fail, fd, ok};
+use super::hook::{FailedHook, HookEnd};
 use super::message;
 use super::op::{Filter, Moment};
 use super::run::wait_for_parent;
@@ -76,7 +77,7 @@ pub fn released(connection: impl AsFd, pid: i32, listen: Listen<'_>) -> Result<(
         match message::receive(&connection, 0)? {
             None => return Ok(()),
             Some(([LISTENER, _], Some(listener))) => until = Some(give(listen, pid, listener)?),
-            Some((report, _)) => return Err(child(report)),
+            Some((report, output)) => return Err(child(report, output)),
         }
     }
 }
@@ -110,7 +111,7 @@ pub(super) fn hear(
             Some(([LISTENER, _], Some(listener))) => {
                 until = Some(give(listen, running.pid, listener)?);
             }
-            Some((report, _)) => heard = Err(child(report)),
+            Some((report, output)) => heard = Err(child(report, output)),
         }
     }
 }
@@ -121,8 +122,11 @@ fn give(listen: Listen<'_>, pid: i32, listener: OwnedFd) -> Result<Instant, Fail
     Ok(Instant::now() + patience)
 }
 
-fn child([index, errno]: [i32; 2]) -> Failure {
+fn child([index, errno]: [i32; 2], output: Option<OwnedFd>) -> Failure {
     let index = usize::try_from(index).unwrap_or(usize::MAX);
+    if let Some(end) = HookEnd::of(errno) {
+        return Failure::Hook(index, FailedHook { end, output });
+    }
     Failure::Child(index, io::Error::from_raw_os_error(errno))
 }
 

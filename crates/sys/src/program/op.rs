@@ -157,6 +157,23 @@ pub struct CapabilitySets {
     pub inheritable: u64,
 }
 
+/// A program that the child runs to its end.
+#[derive(Debug)]
+pub struct Hook {
+    /// Its path.
+    pub path: CString,
+    /// Arguments, the first being the name.
+    pub argv: Strings,
+    /// Environment.
+    pub env: Strings,
+    /// Holds a file that is its standard input.
+    pub state: Slot,
+    /// Holds a file that its outputs go to.
+    pub output: Slot,
+    /// How long it may take, in milliseconds.
+    pub timeout: Option<i32>,
+}
+
 /// When the parent has something to do, besides listening to the child's reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
@@ -273,9 +290,13 @@ pub enum Op {
     OwnKeyring,
     /// Starts a session.
     NewSession,
-    /// Closes every descriptor but the program's and that of the slot; then no directory outside can
-    /// be reached.
-    CloseDescriptors(Option<Slot>),
+    /// Closes every descriptor but the program's and those of the slots, at most eight; then no
+    /// directory outside can be reached.
+    CloseDescriptors(Vec<Slot>),
+    /// Makes the directory in a slot the working directory.
+    Visit(Slot),
+    /// Runs another program; one that fails is told of with what it printed.
+    Hook(Hook),
     /// Fails as [`Op::Execute`] would unless one of the paths is a file that may be executed.
     FindProgram(Vec<CString>),
     /// Tells the parent that all is ready, then waits until somebody connects to the listening socket

@@ -8,8 +8,11 @@ use libc::{c_int, syscall};
 use super::call::{State, check_file_system, close_others, errno, fail, ok, stat, write_below};
 use super::op::{CapabilitySets, Op};
 use super::{
-    cover, device, execute, listen, mounts, namespaces, overlay, places, root, terminal, tree,
+    cover, device, execute, hook, listen, mounts, namespaces, overlay, places, root, terminal, tree,
 };
+
+/// How many descriptors besides the program's are kept to the end.
+const KEPT: usize = 8;
 
 pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
     match op {
@@ -49,14 +52,16 @@ pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
         Op::PrivateMounts => root::make_private(state),
         Op::ControllingTerminal(slave) => terminal::take(state.get(*slave)?),
         Op::CloseDescriptors(kept) => {
-            let kept = match kept {
-                Some(slot) => state.get(*slot)?,
-                None => -1,
-            };
-            close_others(state.kept, &mut [state.report, kept])
+            let mut keep = [-1; KEPT + 1];
+            keep[KEPT] = state.report;
+            for (place, slot) in keep.iter_mut().take(KEPT).zip(kept) {
+                *place = state.get(*slot)?;
+            }
+            close_others(state.kept, &mut keep)
         }
         Op::Seccomp(filter, flags) => listen::seccomp(filter, *flags).map(|_| ()),
         Op::Listen { filter, flags, secret } => listen::load(state.report, filter, *flags, *secret),
+        Op::Hook(hook) => hook::run(state, hook),
         Op::FindProgram(paths) => execute::find(paths),
         Op::Hold(listener) => execute::hold(state, *listener),
         Op::Execute(paths, argv, env) => execute::execute(paths, argv, env),
@@ -84,6 +89,7 @@ fn simple(op: &Op, state: &State) -> Option<()> {
             }
             Op::NotDumpable => prctl(libc::PR_SET_DUMPABLE, 0),
             Op::Unshare(namespaces) => ok(syscall(libc::SYS_unshare, *namespaces)),
+            Op::Visit(slot) => ok(syscall(libc::SYS_fchdir, state.get(*slot)?)),
             Op::Domainname(name) => {
                 ok(syscall(libc::SYS_setdomainname, name.as_ptr(), name.as_bytes().len()))
             }

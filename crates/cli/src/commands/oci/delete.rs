@@ -19,6 +19,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
     let how = if args.force { Deletion::Forced } else { Deletion::Stopped };
-    runtime.delete(&args.id.parse()?, how)?;
+    for error in runtime.delete(&args.id.parse()?, how)? {
+        Failure::from(error).warn();
+    }
     Ok(ExitCode::SUCCESS)
 }

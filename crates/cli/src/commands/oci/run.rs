@@ -39,7 +39,9 @@ pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
     let code = attended(args, runtime, &id, create);
     // One that was not made is not there.
     if !args.keep && code.is_ok() {
-        runtime.delete(&id, Deletion::Forced)?;
+        for error in runtime.delete(&id, Deletion::Forced)? {
+            Failure::from(error).warn();
+        }
     }
     code
 }

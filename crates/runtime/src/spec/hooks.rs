@@ -1,0 +1,44 @@
+//! `hooks` of `config.md`, "POSIX-platform Hooks".
+
+use serde::{Deserialize, Serialize};
+
+/// Programs that are run at moments of a container's life.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Hooks {
+    /// Before `createRuntime`; deprecated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prestart: Vec<Hook>,
+    /// While it is made, in the runtime's namespaces.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub create_runtime: Vec<Hook>,
+    /// While it is made, in the container's namespaces and with the runtime's root.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub create_container: Vec<Hook>,
+    /// Before its program, in the container.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub start_container: Vec<Hook>,
+    /// After its program was started, in the runtime's namespaces.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub poststart: Vec<Hook>,
+    /// After it was deleted, in the runtime's namespaces.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub poststop: Vec<Hook>,
+}
+
+/// A program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Hook {
+    /// Its absolute path.
+    pub path: String,
+    /// Arguments, the first being the name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Environment as `NAME=value`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<String>,
+    /// How many seconds it may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
+}
