@@ -26,3 +26,12 @@ mod cve_2025_52565;
 mod cve_2025_52881;
 mod cve_2026_30892;
 mod cve_2026_41579;
+
+/// What depends on the version of control groups, with version 2; the rest with an older kernel too.
+#[test]
+fn guest_repeats_them_with_version_2() {
+    let names =
+        ["cve_2023_25809", "cve_2022_0492", "cve_2019_19921", "cve_2026_41579", "cve_2021_43784"];
+    let programs = [std::path::Path::new(env!("CARGO_BIN_EXE_creel"))];
+    creel_testkit::guest::repeat(&names, &programs).unwrap();
+}
