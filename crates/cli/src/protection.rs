@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use creel_manager::selfexe;
-use creel_runtime::lifecycle::{Create, Runtime};
+use creel_runtime::lifecycle::Bundle;
 
 use crate::failure::Failure;
 use crate::names;
@@ -44,11 +44,10 @@ pub(crate) fn ensure_early(argv: &[OsString]) -> Result<(), Failure> {
 
 /// Makes sure that this program is out of a container's reach, as [`ensure`] does unless its ids are
 /// others than the owner's of the file.
-pub(crate) fn ensure_for(runtime: &Runtime, create: &Create) -> Result<(), Failure> {
-    if rustix::process::geteuid().is_root() && maps_ids(&create.bundle) {
+pub(crate) fn ensure_for(bundle: &Bundle) -> Result<(), Failure> {
+    if rustix::process::geteuid().is_root() && bundle.maps_root_away() {
         let file = std::fs::metadata("/proc/self/exe");
-        let others = file.is_ok_and(|file| file.uid() == 0 && file.mode() & 0o022 == 0);
-        if others && runtime.maps_root_away(create)? {
+        if file.is_ok_and(|file| file.uid() == 0 && file.mode() & 0o022 == 0) {
             return Ok(());
         }
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::{code, options, process, root, spec};
 use creel_base::hint::Hint as _;
 use creel_runtime::container::{ContainerError, Exec, Running};
-use creel_runtime::lifecycle::{ContainerId, Create, Deletion, Runtime};
+use creel_runtime::lifecycle::{self, ContainerId, Create, Deletion, Runtime};
 use creel_runtime::lower::{LowerError, Options, lower};
 use creel_runtime::seccomp::{Filter, SeccompError, Supervisor, SupervisorError};
 use creel_runtime::spec::{Root, Seccomp, Spec, State, Status};
@@ -211,8 +211,8 @@ impl Bundle {
     }
 
     fn create(&self) -> i32 {
-        let create = Create { bundle: self.directory.path().into(), ..Create::default() };
-        self.runtime.create(&self.id, &create).unwrap()
+        let bundle = lifecycle::Bundle::open(self.directory.path(), None).unwrap();
+        self.runtime.create(&self.id, &Create::from(bundle)).unwrap().pid()
     }
 
     /// Deletes it; the exit code of its process, which is a child of this one.

@@ -4,25 +4,31 @@ use std::path::{Path, PathBuf};
 
 use creel_base::path::{Dir, PathError};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::error::LifecycleError;
 use super::unsupported;
-use crate::spec::Spec;
+use crate::spec::{IdMapping, Namespace, NamespaceKind, Spec};
 
 /// The most that a specification takes, in bytes.
 const MAX_SPEC: u64 = 16 << 20;
 
 /// A bundle that was read.
-#[derive(Debug)]
-pub(super) struct Bundle {
+#[derive(Clone, Debug)]
+pub struct Bundle {
     /// Its directory, absolute.
     pub(super) path: PathBuf,
     pub(super) spec: Spec,
+    /// The specification as it is written.
+    pub(super) text: Box<RawValue>,
 }
 
 impl Bundle {
     /// Reads the specification of a bundle, or another one in its place.
-    pub(super) fn open(path: &Path, config: Option<&Path>) -> Result<Self, LifecycleError> {
+    ///
+    /// # Errors
+    /// [`LifecycleError::Path`], [`LifecycleError::Document`] and [`LifecycleError::NotYet`].
+    pub fn open(path: &Path, config: Option<&Path>) -> Result<Self, LifecycleError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
         let file = config.map_or_else(|| path.join("config.json"), Path::to_path_buf);
         let text = read(&file)?;
@@ -32,7 +38,28 @@ impl Bundle {
             return Err(LifecycleError::NotYet { field });
         }
         let spec = serde_json::from_slice(&text).map_err(document)?;
-        Ok(Self { path, spec })
+        let text = serde_json::from_slice(&text).map_err(document)?;
+        Ok(Self { path, spec, text })
+    }
+
+    /// Whether its process is to have a terminal.
+    #[must_use]
+    pub fn wants_terminal(&self) -> bool {
+        self.spec.process.as_ref().is_some_and(|process| process.terminal)
+    }
+
+    /// Whether it asks for a user namespace of its own in which nobody is this namespace's root: its
+    /// processes cannot change what that owns, and not look into its processes.
+    #[must_use]
+    pub fn maps_root_away(&self) -> bool {
+        self.spec.linux.as_ref().is_some_and(|linux| {
+            let user = |one: &Namespace| one.kind == NamespaceKind::User && one.path.is_none();
+            let maps = [&linux.uid_mappings, &linux.gid_mappings];
+            let is_away = |maps: &&Vec<IdMapping>| {
+                !maps.is_empty() && maps.iter().all(|map| map.host_id > 0 && map.size > 0)
+            };
+            linux.namespaces.iter().any(user) && maps.iter().all(is_away)
+        })
     }
 
     /// Makes the paths of the host that may be relative to the bundle absolute.

@@ -21,7 +21,7 @@ use super::record::{CgroupRecord, Record, VERSION};
 use super::supervision::supervision;
 use crate::container::{ContainerError, Identity, Running, supervised};
 use crate::lower::{Options, lower};
-use crate::spec::{IdMapping, Namespace, NamespaceKind, Process, Spec};
+use crate::spec::{Process, Spec};
 
 /// What the terminal of a container is sent to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,12 +45,10 @@ enum When {
 }
 
 /// What is needed to make a container.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Create {
     /// The bundle.
-    pub bundle: PathBuf,
-    /// The specification, if it is not the bundle's `config.json`.
-    pub config: Option<PathBuf>,
+    pub bundle: Bundle,
     /// Where its terminal goes.
     pub console: Console,
     /// How the root file system becomes the container's root.
@@ -59,40 +57,24 @@ pub struct Create {
     pub stdio: Stdio,
 }
 
+impl From<Bundle> for Create {
+    /// Without a terminal, with the caller's standard descriptors.
+    fn from(bundle: Bundle) -> Self {
+        let (console, root_change, stdio) = Default::default();
+        Self { bundle, console, root_change, stdio }
+    }
+}
+
 impl Runtime {
-    /// Makes a container ready from a bundle, up to the execution of its program, and returns the id
-    /// of its first process. That is a child of this one.
+    /// Makes a container ready from a bundle, up to the execution of its program, which [`start`]
+    /// lets it do. Its first process is a child of this one.
     ///
     /// # Errors
     /// Names what is wrong; nothing remains then.
-    pub fn create(&self, id: &ContainerId, create: &Create) -> Result<i32, LifecycleError> {
-        self.make(id, create, When::Started).map(|running| running.pid())
-    }
-
-    /// Whether the process of a bundle is to have a terminal.
     ///
-    /// # Errors
-    /// [`LifecycleError::Path`] and [`LifecycleError::Document`].
-    pub fn wants_terminal(&self, create: &Create) -> Result<bool, LifecycleError> {
-        let bundle = Bundle::open(&create.bundle, create.config.as_deref())?;
-        Ok(bundle.spec.process.is_some_and(|process| process.terminal))
-    }
-
-    /// Whether a bundle asks for a user namespace of its own in which nobody is this namespace's root: its
-    /// processes cannot change what that owns, and not look into its processes.
-    ///
-    /// # Errors
-    /// [`LifecycleError::Path`] and [`LifecycleError::Document`].
-    pub fn maps_root_away(&self, create: &Create) -> Result<bool, LifecycleError> {
-        let linux = Bundle::open(&create.bundle, create.config.as_deref())?.spec.linux;
-        Ok(linux.is_some_and(|linux| {
-            let user = |one: &Namespace| one.kind == NamespaceKind::User && one.path.is_none();
-            let maps = [&linux.uid_mappings, &linux.gid_mappings];
-            let is_away = |maps: &&Vec<IdMapping>| {
-                !maps.is_empty() && maps.iter().all(|map| map.host_id > 0 && map.size > 0)
-            };
-            linux.namespaces.iter().any(user) && maps.iter().all(is_away)
-        }))
+    /// [`start`]: Runtime::start
+    pub fn create(&self, id: &ContainerId, create: &Create) -> Result<Running, LifecycleError> {
+        self.make(id, create, When::Started)
     }
 
     /// Makes a container from a bundle and executes its program.
@@ -109,12 +91,12 @@ impl Runtime {
         create: &Create,
         when: When,
     ) -> Result<Running, LifecycleError> {
-        let bundle = Bundle::open(&create.bundle, create.config.as_deref())?;
+        let bundle = &create.bundle;
         check_console(bundle.spec.process.as_ref(), &create.console)?;
         let hooks = Hooks::of(id, &bundle.path, &bundle.spec)?;
         let directory = Directory::create(&self.root, id)?;
         let (hooks, begun) = (hooks.as_ref(), Cell::new(false));
-        let making = Making { directory: &directory, bundle: &bundle, create, when, hooks, begun };
+        let making = Making { directory: &directory, bundle, create, when, hooks, begun };
         let made = making.make();
         let begun = making.begun.get();
         if made.is_err() {
@@ -201,7 +183,7 @@ impl Making<'_> {
                 io::Error::from(io::ErrorKind::Other)
             })
         };
-        let Bundle { path, spec } = self.bundle;
+        let Bundle { path, spec, .. } = self.bundle;
         let supervisor = supervision(self.directory, path, spec, None);
         let supervisor = supervisor.as_ref().map(|(supervisor, state)| (supervisor, state));
         let spawned = supervised(supervisor, |listen| plan.spawn_held(attend, listen));
@@ -232,7 +214,7 @@ impl Making<'_> {
             process: Identity::of(pid)?.into(),
             cgroup: group.map(CgroupRecord::of),
             rest: rest.into(),
-            spec: self.bundle.spec.clone(),
+            spec: self.bundle.text.clone(),
         })
     }
 

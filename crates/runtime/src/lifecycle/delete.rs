@@ -12,6 +12,7 @@ use super::record::Record;
 use super::start::open;
 use super::state::Status;
 use crate::container::ContainerError;
+use crate::spec::Spec;
 
 /// How long a killed process has to be gone.
 const GRACE: Duration = Duration::from_secs(10);
@@ -55,9 +56,10 @@ impl Runtime {
             }
             record => record?,
         };
+        let spec = record.spec()?;
         match (Status::of(&directory, &record)?, how) {
             (Status::Stopped, _) => {}
-            (_, Deletion::Forced) => end(&directory, &record)?,
+            (_, Deletion::Forced) => end(&directory, &record, &spec)?,
             (status, Deletion::Stopped) => {
                 return Err(LifecycleError::NotStopped { id: id.to_string(), status });
             }
@@ -67,15 +69,15 @@ impl Runtime {
         }
         directory.remove()?;
         // What was checked when it was made.
-        let hooks = Hooks::of(id, &record.bundle, &record.spec)?;
+        let hooks = Hooks::of(id, &record.bundle, &spec)?;
         Ok(hooks.map_or_else(Vec::new, |hooks| hooks.run_stopped()))
     }
 }
 
 /// Kills all processes and waits for the first one's end, which is that of all others of its process
 /// namespace.
-fn end(directory: &Directory<'_>, record: &Record) -> Result<(), LifecycleError> {
-    match open(record).and_then(|container| Ok(container.kill()?)) {
+fn end(directory: &Directory<'_>, record: &Record, spec: &Spec) -> Result<(), LifecycleError> {
+    match open(record, spec).and_then(|container| Ok(container.kill()?)) {
         Err(LifecycleError::Container(ContainerError::NotRunning)) => return Ok(()),
         killed => killed?,
     }

@@ -33,7 +33,7 @@ impl Runtime {
     /// [`LifecycleError::NoContainer`].
     pub fn process(&self, id: &ContainerId) -> Result<Process, LifecycleError> {
         let record = Directory::open(&self.root, id)?.record()?;
-        Ok(record.spec.process.unwrap_or_default())
+        Ok(record.spec()?.process.unwrap_or_default())
     }
 
     /// Starts a further process in a container, and returns once it executes its program.
@@ -62,13 +62,14 @@ impl Runtime {
             });
         }
         let first = (record.process.pid, spec::Status::Running);
+        let spec = record.spec()?;
         let joining = container::Exec {
             stdio: exec.stdio.clone(),
-            specified: record.spec.linux.as_ref().and_then(|linux| linux.seccomp.clone()),
+            specified: spec.linux.as_ref().and_then(|linux| linux.seccomp.clone()),
             seccomp: Filter::Specified,
-            supervisor: supervision(&directory, &record.bundle, &record.spec, Some(first)),
+            supervisor: supervision(&directory, &record.bundle, &spec, Some(first)),
         };
-        let mut running = open(&record)?.exec(process, &joining)?;
+        let mut running = open(&record, &spec)?.exec(process, &joining)?;
         if let Err(error) = console::hand_over(&exec.console, &mut running) {
             let _ = running.signal(9);
             let _ = running.wait();

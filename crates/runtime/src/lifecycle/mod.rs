@@ -30,6 +30,7 @@ use std::path::Path;
 use creel_base::path::Dir;
 use rustix::fs::Mode;
 
+pub use bundle::Bundle;
 pub use create::{Console, Create};
 pub use creel_spawn::RootChange;
 pub use delete::Deletion;

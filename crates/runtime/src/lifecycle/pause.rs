@@ -67,11 +67,13 @@ impl Runtime {
             let id = id.to_string();
             return Err(LifecycleError::NotRunning { action: "update", id, status });
         }
-        let linux = record.spec.linux.get_or_insert_default();
+        let mut spec = record.spec()?;
+        let linux = spec.linux.get_or_insert_default();
         let resources = linux.resources.get_or_insert_default();
         resources.change(changes);
         let resources = resources.clone();
         cgroup::update(&record.group()?, &resources)?;
+        record.set_spec(&spec)?;
         directory.write(&record)
     }
 }

@@ -1,13 +1,16 @@
 //! What is kept about a container.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use creel_spawn::Rest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+use super::error::LifecycleError;
 use crate::container::Identity;
-use crate::spec::Spec;
+use crate::spec::{Root, Spec};
 
 /// The version of the record's format; others are not read.
 pub(super) const VERSION: u32 = 1;
@@ -31,8 +34,46 @@ pub struct Record {
     pub cgroup: Option<CgroupRecord>,
     /// What is still to do when it is started.
     pub rest: RestRecord,
-    /// Its specification as it was when it was made: what the bundle says later does not count.
-    pub spec: Spec,
+    /// Its specification as it was when it was made: what the bundle says later does not count. It is
+    /// read when it is needed, which takes longer than all else that most commands do.
+    pub(super) spec: Box<RawValue>,
+}
+
+/// What is told of a container.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Told {
+    pub(super) root: Option<Root>,
+    pub(super) annotations: BTreeMap<String, String>,
+}
+
+impl Record {
+    /// Its specification as it was when it was made, changed by updates.
+    ///
+    /// # Errors
+    /// [`LifecycleError::Document`].
+    pub fn spec(&self) -> Result<Spec, LifecycleError> {
+        self.read()
+    }
+
+    /// What of the specification is told to those who ask.
+    pub(super) fn told(&self) -> Result<Told, LifecycleError> {
+        self.read()
+    }
+
+    fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, LifecycleError> {
+        let text = self.spec.get();
+        serde_json::from_str(text).map_err(|source| {
+            LifecycleError::document(Path::new("container.json"), text.as_bytes(), source)
+        })
+    }
+
+    /// Replaces the specification.
+    pub(super) fn set_spec(&mut self, spec: &Spec) -> Result<(), LifecycleError> {
+        self.spec = serde_json::value::to_raw_value(spec)
+            .map_err(|source| LifecycleError::document(Path::new("container.json"), b"", source))?;
+        Ok(())
+    }
 }
 
 /// The first process of a container.

@@ -16,7 +16,7 @@ use super::state::Status;
 use super::supervision::supervision;
 use crate::container::{Container, ContainerError, supervised};
 use crate::lower;
-use crate::spec::{self, Linux, NamespaceKind};
+use crate::spec::{self, Linux, NamespaceKind, Spec};
 
 impl Runtime {
     /// Starts the program of a container that was created, and returns once it is executed.
@@ -31,17 +31,18 @@ impl Runtime {
             Status::Created => {}
             status => return Err(LifecycleError::NotCreated { id: id.to_string(), status }),
         }
+        let spec = record.spec()?;
         let connection = directory.connect()?;
         directory.set_started()?;
-        let released = release(&directory, &record, connection);
+        let released = release(&directory, &record, &spec, connection);
         if matches!(
             released,
             Err(ContainerError::Supervisor(_) | ContainerError::Spawn(SpawnError::Listener(_)))
         ) {
             // It waits for answers that may never come. Why says more than whether it can be killed.
-            let _ = open(&record).map(|container| container.signal(9));
+            let _ = open(&record, &spec).map(|container| container.signal(9));
         }
-        let hooks = Hooks::of(id, &record.bundle, &record.spec)?;
+        let hooks = Hooks::of(id, &record.bundle, &spec)?;
         let started = match (released, hooks) {
             (Err(ContainerError::Spawn(error)), _) => Err(error.into()),
             (Err(error), _) => Err(error.into()),
@@ -68,7 +69,7 @@ impl Runtime {
                 Err(LifecycleError::NotRunning { action: "signal", id: id.to_string(), status })
             }
             _ if signal == KILL => kill(&record),
-            _ => Ok(open(&record)?.signal(signal)?),
+            _ => Ok(open(&record, &record.spec()?)?.signal(signal)?),
         }
     }
 }
@@ -78,7 +79,7 @@ const KILL: i32 = 9;
 /// Kills all processes; a paused container is thawed, since with version 1 of control groups the
 /// signal waits for that.
 fn kill(record: &Record) -> Result<(), LifecycleError> {
-    let container = open(record)?;
+    let container = open(record, &record.spec()?)?;
     match container.kill() {
         // A signal to the first process is what can be done.
         Err(ContainerError::NoCgroup) => container.signal(KILL)?,
@@ -93,7 +94,8 @@ fn ends_rest(record: &Record) -> Result<bool, LifecycleError> {
     let own = |namespace: &spec::Namespace| {
         namespace.kind == spec::NamespaceKind::Pid && namespace.path.is_none()
     };
-    let namespaces = record.spec.linux.as_ref().map_or(&[][..], |linux| &linux.namespaces);
+    let linux = record.spec()?.linux;
+    let namespaces = linux.as_ref().map_or(&[][..], |linux| &linux.namespaces);
     if record.cgroup.is_none() || namespaces.iter().any(own) {
         return Ok(false);
     }
@@ -110,19 +112,20 @@ fn ends_rest(record: &Record) -> Result<bool, LifecycleError> {
 fn release(
     directory: &Directory<'_>,
     record: &Record,
+    spec: &Spec,
     connection: impl AsFd,
 ) -> Result<(), ContainerError> {
     let (rest, pid) = (Rest::from(record.rest.clone()), record.process.pid);
     let process = Some((pid, spec::Status::Created));
-    let supervisor = supervision(directory, &record.bundle, &record.spec, process);
+    let supervisor = supervision(directory, &record.bundle, spec, process);
     let supervisor = supervisor.as_ref().map(|(supervisor, state)| (supervisor, state));
     supervised(supervisor, |listen| rest.release(connection, pid, listen))
 }
 
 /// The container that a record is about.
-pub(super) fn open(record: &Record) -> Result<Container, LifecycleError> {
+pub(super) fn open(record: &Record, spec: &Spec) -> Result<Container, LifecycleError> {
     let empty = Linux::default();
-    let linux = record.spec.linux.as_ref().unwrap_or(&empty);
+    let linux = spec.linux.as_ref().unwrap_or(&empty);
     let mut namespaces = lower::kinds(linux)?;
     let joins = |kind| linux.namespaces.iter().any(|one| one.kind == kind && one.path().is_some());
     let pid = record.process.pid;

@@ -82,7 +82,8 @@ impl State {
     pub(super) fn of(directory: &Directory<'_>) -> Result<Self, LifecycleError> {
         let record = directory.record()?;
         let status = Status::of(directory, &record)?;
-        let root = record.spec.root.as_ref().map(|root| root.path.clone()).unwrap_or_default();
+        let told = record.told()?;
+        let root = told.root.map(|root| root.path).unwrap_or_default();
         Ok(Self {
             oci_version: VERSION,
             id: directory.id.to_string(),
@@ -92,7 +93,7 @@ impl State {
             bundle: record.bundle,
             created: record.created,
             owner: record.owner,
-            annotations: record.spec.annotations,
+            annotations: told.annotations,
         })
     }
 }

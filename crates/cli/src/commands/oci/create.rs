@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use creel_runtime::lifecycle::{Console, ContainerId, Create, Deletion, RootChange, Runtime};
+use creel_runtime::lifecycle::{self, Console, ContainerId, Create, Deletion, RootChange, Runtime};
 
 use super::Id;
 use crate::failure::Failure;
@@ -42,14 +42,13 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    pub(super) fn create(&self) -> Create {
-        Create {
-            bundle: self.bundle.clone(),
-            config: self.config.clone(),
+    pub(super) fn create(&self) -> Result<Create, Failure> {
+        let bundle = lifecycle::Bundle::open(&self.bundle, self.config.as_deref())?;
+        Ok(Create {
             console: self.console_socket.clone().map_or(Console::None, Console::Socket),
             root_change: if self.no_pivot { RootChange::Move } else { RootChange::Pivot },
-            ..Create::default()
-        }
+            ..Create::from(bundle)
+        })
     }
 
     /// Writes the process id where that was asked for; what nobody is told of does not stay.
@@ -69,9 +68,9 @@ impl Bundle {
 }
 
 pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
-    let (id, create) = (args.id.parse()?, args.bundle.create());
-    protection::ensure_for(runtime, &create)?;
-    let pid = runtime.create(&id, &create)?;
-    args.bundle.tell_of(pid, &id, runtime)?;
+    let (id, create) = (args.id.parse()?, args.bundle.create()?);
+    protection::ensure_for(&create.bundle)?;
+    let running = runtime.create(&id, &create)?;
+    args.bundle.tell_of(running.pid(), &id, runtime)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -29,8 +29,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
-    let (id, create) = (args.id.parse()?, args.bundle.create());
-    protection::ensure_for(runtime, &create)?;
+    let (id, create) = (args.id.parse()?, args.bundle.create()?);
+    protection::ensure_for(&create.bundle)?;
     if args.detach {
         let running = runtime.run(&id, &create)?;
         args.bundle.tell_of(running.pid(), &id, runtime)?;
@@ -54,7 +54,7 @@ fn attended(
 ) -> Result<ExitCode, Failure> {
     let signals = attach::gather_signals().map_err(|error| Failure::terminal(&error))?;
     let console = match create.console {
-        Console::None if runtime.wants_terminal(&create)? => Console::Caller,
+        Console::None if create.bundle.wants_terminal() => Console::Caller,
         console => console,
     };
     let running = runtime.run(id, &Create { console, ..create })?;
