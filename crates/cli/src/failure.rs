@@ -66,6 +66,12 @@ impl Failure {
         Self { chain: vec!["cannot write the output".into(), error.to_string()], hint: None, code }
     }
 
+    /// Prints what is passed over.
+    pub(crate) fn remark(words: &str) {
+        // Nobody is left to tell when this fails.
+        let _ = writeln!(io::stderr().lock(), "note: {}", printable(words));
+    }
+
     /// Prints what is lost for a reason that ends nothing.
     pub(crate) fn note(words: &str, reason: &impl Hint) {
         let mut text =

@@ -94,8 +94,13 @@ pub(crate) fn ensure() -> Result<(), Failure> {
 /// Returns a mount of this program's file, if it runs from one. A user must have entered the user
 /// namespace.
 pub(crate) fn mount() -> Option<OwnedFd> {
-    let passed = || selfexe::passed_mount(std::env::var(PASSED).ok()?.parse().ok()?);
-    passed().or_else(|| selfexe::mount_at(std::env::var_os(PATH)?.into()))
+    let given = || selfexe::passed_mount(passed()?);
+    given().or_else(|| selfexe::mount_at(std::env::var_os(PATH)?.into()))
+}
+
+/// The number of the descriptor of the mount of this program's file, if it was passed.
+pub(crate) fn passed() -> Option<i32> {
+    std::env::var(PASSED).ok()?.parse().ok()
 }
 
 fn text(text: OsString) -> Option<CString> {

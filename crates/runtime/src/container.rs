@@ -238,6 +238,8 @@ pub struct Exec {
     /// Its standard descriptors, unless `terminal` asks for a terminal: that is made in the
     /// container's own `/dev/pts`.
     pub stdio: Stdio,
+    /// Descriptors that it gets after the standard ones.
+    pub preserved: Vec<Arc<OwnedFd>>,
     /// The container's `linux.seccomp`.
     pub specified: Option<Seccomp>,
     /// The system call filter, as for the container's first process.
@@ -293,6 +295,7 @@ impl Container {
         if !process.terminal {
             lowered.stdio = exec.stdio.clone();
         }
+        lowered.preserved = exec.preserved.clone();
         let join = Join {
             target: Arc::clone(&self.pidfd),
             namespaces: self.namespaces.clone(),

@@ -77,7 +77,6 @@ fn wrong_values_are_named() {
         (r#"{"process": {"args": []}}"#, "`process.args` is missing"),
         (r#"{"process": {"cwd": "x"}}"#, "`process.cwd` is `x`, which is not an absolute path"),
         (r#"{"process": {"env": ["A=", "B"]}}"#, "`process.env[1]` is `B`"),
-        (r#"{"process": {"capabilities": {"bounding": ["CHOWN"]}}}"#, "bounding[0]` is `CHOWN`"),
         (r#"{"process": {"rlimits": [{"type": "NOFILE", "soft": 1, "hard": 1}]}}"#, "[0].type`"),
         (
             r#"{"process": {"rlimits": [{"type": "RLIMIT_CPU", "soft": 1, "hard": 1},
@@ -285,4 +284,13 @@ fn too_long() -> String {
     };
     let rules: Vec<_> = (0..20).map(rule).collect();
     format!(r#"{{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{}]}}"#, rules.join(","))
+}
+
+#[test]
+fn a_process_may_stay_in_the_keyring_of_its_caller() {
+    for shares_keyring in [false, true] {
+        let options = Options { shares_keyring, ..options() };
+        let plan = lower(&spec(), &options).unwrap().to_string();
+        assert_eq!(plan.contains("take a keyring of its own"), !shares_keyring);
+    }
 }

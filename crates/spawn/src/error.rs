@@ -48,6 +48,9 @@ pub enum SpawnError {
     /// The mounts of this process are not known.
     #[error("could not read `/proc/self/mountinfo`")]
     ReadMounts(#[source] io::Error),
+    /// Labels cannot be set without the host's procfs.
+    #[error("could not open the procfs at `/proc`")]
+    Procfs(#[source] io::Error),
     /// The parent could not make the child.
     #[error("could not start the process")]
     Start(#[source] io::Error),

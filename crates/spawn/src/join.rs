@@ -11,6 +11,7 @@ use crate::lower::{Child, Steps, lower_terminal};
 use crate::parent;
 use crate::plan::{Namespace, Process, Stdio};
 use crate::process::{Groups, lower_process};
+use crate::tuning::Bits;
 
 /// A process that joins the namespaces of another. A new terminal is made in the `/dev/pts` there.
 #[derive(Clone, Debug)]
@@ -47,6 +48,12 @@ impl Join {
         let mut steps = Steps::new();
         let target = steps.program.give(Arc::clone(&self.target));
         steps.add("wait for the parent", Op::WaitForParent);
+        let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
+        // Where the process is made in its group it is never outside.
+        let first = self.process.tuning.first_processors.as_ref().filter(|_| cgroup.is_none());
+        if let Some(Bits(processors)) = first {
+            steps.add("choose the first processors", Op::Affinity(processors.clone()));
+        }
         steps.enter(self.cgroup.as_deref())?;
         // Before the namespaces: processes of the container must not inspect this one
         // (CVE-2016-9962).
@@ -56,7 +63,6 @@ impl Join {
         let slave = self.lower_terminal(&mut steps)?;
         let groups = if self.denies_setgroups { Groups::Denied } else { Groups::Allowed };
         lower_process(&self.process, &mut steps, slave, (groups, None))?;
-        let cgroup = self.cgroup.as_ref().map(|group| group.open()).transpose()?.flatten();
         let mut attend = |pid, _| parent::limit(&self.process, pid);
         let started = steps.program.start_attended(0, cgroup.as_ref(), &mut attend, listen);
         started.map_err(|failure| match parent::unreachable(self.cgroup.as_deref(), &failure) {

@@ -17,8 +17,10 @@ mod process;
 mod root;
 mod seccomp;
 mod signal;
+mod tuning;
 pub mod userns;
 
+pub use creel_sys::inherited::duplicate as inherited;
 #[cfg(debug_assertions)]
 pub use creel_sys::program::fail_at;
 pub use creel_sys::program::{Depth, Listen, nobody, open_process, send_signal as signal};
@@ -33,3 +35,4 @@ pub use namespaces::{Clock, ClockOffset, JoinError, Joined};
 pub use plan::{Capabilities, IdMap, Limit, MapWriter, Namespace, Plan, Process, Seccomp, Stdio};
 pub use root::{Change as RootChange, Overlay, Root, Upper};
 pub use signal::signal_as;
+pub use tuning::{Bits, Label, MemoryPolicy, Scheduler, Tuning};

@@ -14,6 +14,7 @@ use crate::mapped::MappedMounts;
 use crate::mount::{Mount, Propagation};
 use crate::namespaces::{ClockOffset, Joined};
 use crate::root::{Change, Root};
+use crate::tuning::Tuning;
 
 /// A new namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +174,12 @@ pub struct Process {
     pub stdio: Stdio,
     /// Resource limits.
     pub limits: Vec<Limit>,
+    /// How the kernel treats it.
+    pub tuning: Tuning,
+    /// Whether it keeps the caller's session keyring.
+    pub shares_keyring: bool,
+    /// Descriptors that it gets after the standard ones.
+    pub preserved: Vec<Arc<OwnedFd>>,
     /// Badness for the out-of-memory killer, -1000 to 1000.
     pub oom_score: Option<i16>,
     /// A listening socket: all is made ready, and the program executed once somebody connects, see

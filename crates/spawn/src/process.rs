@@ -1,6 +1,8 @@
 //! Lowering of the program and its credentials: what comes after the new root.
 
 use std::ffi::{CString, NulError};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
 use creel_sys::program::{CapabilitySets, Op, Slot};
@@ -29,13 +31,25 @@ pub(crate) fn lower_process(
     slave: Option<Slot>,
     (groups, hooks): (Groups, Option<Late<'_>>),
 ) -> Result<(), SpawnError> {
-    steps.add("take a keyring of its own", Op::OwnKeyring);
+    process.tuning.lower_labels(steps)?;
+    if !process.shares_keyring {
+        steps.add("take a keyring of its own", Op::OwnKeyring);
+    }
     steps.add("start a session", Op::NewSession);
     match (&process.stdio, slave) {
         (_, Some(slave)) => steps.add("take the terminal", Op::ControllingTerminal(slave)),
-        (Stdio::Descriptors(fds), None) => steps.program.descriptors(fds.clone()),
+        (Stdio::Descriptors(fds), None) => {
+            steps.program.descriptors([&fds[..], &process.preserved].concat());
+        }
         _ => {}
     }
+    if !process.preserved.is_empty() && !matches!(process.stdio, Stdio::Descriptors(_)) {
+        // A terminal takes the place of the first three.
+        let mut fds = standard()?;
+        fds.extend(process.preserved.iter().cloned());
+        steps.program.descriptors(fds);
+    }
+    process.tuning.lower(steps);
     // Nothing outside can be reached through `/proc/self/fd` from here on (CVE-2024-21626).
     let held = process.hold.as_ref().map(|socket| steps.program.give(Arc::clone(socket)));
     let late = hooks.iter().flat_map(Late::slots);
@@ -72,6 +86,13 @@ pub(crate) fn lower_process(
     let execute = Op::Execute(paths(process)?, strings(&process.argv)?, strings(&process.env)?);
     steps.add_about_program(format!("execute one of {:?}", process.candidates), execute);
     Ok(())
+}
+
+fn standard() -> Result<Vec<Arc<OwnedFd>>, SpawnError> {
+    let own = [io::stdin().as_fd().try_clone_to_owned(), io::stdout().as_fd().try_clone_to_owned()];
+    let error = io::stderr().as_fd().try_clone_to_owned();
+    let all = own.into_iter().chain([error]);
+    all.map(|fd| fd.map(Arc::new)).collect::<Result<_, _>>().map_err(SpawnError::Start)
 }
 
 /// What a program that waits for its start is looked at for before: who made the container is told,

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod bpf;
+pub mod inherited;
 pub mod lock;
 pub mod loop_device;
 pub mod mount;

@@ -24,6 +24,7 @@ mod running;
 mod terminal;
 mod text;
 mod tree;
+mod tuning;
 mod walk;
 
 use std::fs::File;
@@ -40,7 +41,7 @@ pub use hook::{FailedHook, HookEnd};
 pub use listen::{Attend, Listen, nobody, released};
 pub use op::{
     Attributes, CapabilitySets, Depth, Device, Filter, Hook, Kind, Moment, NewFileSystem, Op,
-    Overlay, Slot, Strings, Target, Terminal,
+    Overlay, Scheduler, Slot, Strings, Target, Terminal,
 };
 pub use running::{Running, kill, open_process, raise_limit, send_signal};
 

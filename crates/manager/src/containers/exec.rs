@@ -141,7 +141,7 @@ fn process(
         capabilities,
         rlimits: base.rlimits,
         no_new_privileges: base.no_new_privileges && !options.privileged,
-        oom_score_adj: None,
+        ..spec::Process::default()
     })
 }
 

@@ -77,7 +77,7 @@ pub(super) fn spec(
         capabilities: Some(capabilities(options, user.uid)?),
         rlimits: options.ulimits.iter().map(rlimit).collect(),
         no_new_privileges: options.no_new_privileges,
-        oom_score_adj: None,
+        ..spec::Process::default()
     });
     let linux = spec.linux.get_or_insert_default();
     isolate(linux, options);

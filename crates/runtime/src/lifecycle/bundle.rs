@@ -53,7 +53,7 @@ impl Bundle {
     #[must_use]
     pub fn maps_root_away(&self) -> bool {
         self.spec.linux.as_ref().is_some_and(|linux| {
-            let user = |one: &Namespace| one.kind == NamespaceKind::User && one.path.is_none();
+            let user = |one: &Namespace| one.kind == NamespaceKind::User && one.path().is_none();
             let maps = [&linux.uid_mappings, &linux.gid_mappings];
             let is_away = |maps: &&Vec<IdMapping>| {
                 !maps.is_empty() && maps.iter().all(|map| map.host_id > 0 && map.size > 0)

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use super::id::ContainerId;
 use super::record::{CgroupRecord, Record, VERSION};
 use super::supervision::supervision;
 use crate::container::{ContainerError, Identity, Running, supervised};
-use crate::lower::{Options, lower};
+use crate::lower::{Options, lower, unknown_capabilities};
 use crate::spec::{Process, Spec};
 
 /// What the terminal of a container is sent to.
@@ -55,13 +56,32 @@ pub struct Create {
     pub root_change: RootChange,
     /// Its standard descriptors and those that follow them, unless it has a terminal.
     pub stdio: Stdio,
+    /// Descriptors that it gets after those, and after a terminal.
+    pub preserved: Vec<Arc<OwnedFd>>,
+    /// Variables that are added to its environment, as `NAME=value`.
+    pub environment: Vec<String>,
+    /// Is told what is passed over in the specification.
+    pub warn: Option<fn(&str)>,
+    /// A listening socket that its pidfd is sent to.
+    pub pidfd_socket: Option<PathBuf>,
+    /// Whether it keeps the caller's session keyring.
+    pub shares_keyring: bool,
 }
 
 impl From<Bundle> for Create {
     /// Without a terminal, with the caller's standard descriptors.
     fn from(bundle: Bundle) -> Self {
-        let (console, root_change, stdio) = Default::default();
-        Self { bundle, console, root_change, stdio }
+        Self {
+            bundle,
+            console: Console::default(),
+            root_change: RootChange::default(),
+            stdio: Stdio::default(),
+            preserved: Vec::new(),
+            environment: Vec::new(),
+            warn: None,
+            pidfd_socket: None,
+            shares_keyring: false,
+        }
     }
 }
 
@@ -156,10 +176,22 @@ impl Making<'_> {
             When::Now => None,
         };
         let (stdio, root_change) = (self.create.stdio.clone(), self.create.root_change);
-        let cgroup = group.cloned();
-        let plan = lower(spec, &Options { stdio, cgroup, hold, root_change, ..Options::default() });
-        let running = self.spawn(plan?, group.map(|group| &**group))?;
-        let running = hand_over(running, &self.create.console)?;
+        let options = Options {
+            stdio,
+            cgroup: group.cloned(),
+            hold,
+            root_change,
+            shares_keyring: self.create.shares_keyring,
+            preserved: self.create.preserved.clone(),
+            ..Options::default()
+        };
+        let mut plan = lower(spec, &options)?;
+        if let (Some(warn), Some(process)) = (self.create.warn, &spec.process) {
+            unknown_capabilities(process).iter().for_each(|name| warn(&ignored(name)));
+        }
+        plan.process.env.extend(self.create.environment.iter().cloned());
+        let running = self.spawn(plan, group.map(|group| &**group))?;
+        let running = hand_over(running, self.create)?;
         self.started(running)
     }
 
@@ -231,6 +263,11 @@ impl Making<'_> {
     }
 }
 
+/// What is said of a capability that is none; callers of runtimes know these words.
+pub(super) fn ignored(capability: &str) -> String {
+    format!("ignoring unknown or unavailable capability `{capability}`")
+}
+
 /// Ends a process that nobody shall have.
 fn end(running: &Running) {
     let _ = running.signal(9);
@@ -238,8 +275,9 @@ fn end(running: &Running) {
 }
 
 /// Sends the terminal where it was asked for; a container that nobody can see is not left.
-fn hand_over(mut running: Running, console: &Console) -> Result<Running, LifecycleError> {
-    match console::hand_over(console, &mut running) {
+fn hand_over(mut running: Running, create: &Create) -> Result<Running, LifecycleError> {
+    let pidfd = create.pidfd_socket.as_deref();
+    match console::hand_over(&create.console, pidfd, &mut running) {
         Ok(()) => Ok(running),
         Err(error) => {
             end(&running);

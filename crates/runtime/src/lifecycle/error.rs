@@ -112,6 +112,22 @@ pub enum LifecycleError {
         /// The reason.
         source: io::Error,
     },
+    /// A descriptor that is to be handed through is not there.
+    #[error("cannot hand through the descriptor {number}")]
+    Descriptor {
+        /// Its number.
+        number: u32,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The pidfd cannot be handed over.
+    #[error("cannot send the pidfd to `{path}`")]
+    Pidfd {
+        /// The socket.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
     /// The socket that a process waits on cannot be made or reached.
     #[error("cannot use the socket `{path}`")]
     Socket {

@@ -1,10 +1,14 @@
 //! Further processes in a container.
 
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use creel_spawn::Stdio;
 
 use super::Runtime;
 use super::console;
-use super::create::{Console, check_console};
+use super::create::{Console, check_console, ignored};
 use super::directory::Directory;
 use super::error::LifecycleError;
 use super::id::ContainerId;
@@ -12,6 +16,7 @@ use super::start::open;
 use super::state::Status;
 use super::supervision::supervision;
 use crate::container::{self, Running};
+use crate::lower::unknown_capabilities;
 use crate::seccomp::Filter;
 use crate::spec::{self, Process};
 
@@ -22,6 +27,12 @@ pub struct Exec {
     pub console: Console,
     /// Its standard descriptors and those that follow them, unless it has a terminal.
     pub stdio: Stdio,
+    /// Descriptors that it gets after the standard ones.
+    pub preserved: Vec<Arc<OwnedFd>>,
+    /// Is told what is passed over in the specification.
+    pub warn: Option<fn(&str)>,
+    /// A listening socket that its pidfd is sent to.
+    pub pidfd_socket: Option<PathBuf>,
     /// Whether the process is put into a paused container, where it waits for the others.
     pub ignore_paused: bool,
 }
@@ -61,16 +72,21 @@ impl Runtime {
                 status,
             });
         }
+        if let Some(warn) = exec.warn {
+            unknown_capabilities(process).iter().for_each(|name| warn(&ignored(name)));
+        }
         let first = (record.process.pid, spec::Status::Running);
         let spec = record.spec()?;
         let joining = container::Exec {
             stdio: exec.stdio.clone(),
+            preserved: exec.preserved.clone(),
             specified: spec.linux.as_ref().and_then(|linux| linux.seccomp.clone()),
             seccomp: Filter::Specified,
             supervisor: supervision(&directory, &record.bundle, &spec, Some(first)),
         };
         let mut running = open(&record, &spec)?.exec(process, &joining)?;
-        if let Err(error) = console::hand_over(&exec.console, &mut running) {
+        let pidfd = exec.pidfd_socket.as_deref();
+        if let Err(error) = console::hand_over(&exec.console, pidfd, &mut running) {
             let _ = running.signal(9);
             let _ = running.wait();
             return Err(error);

@@ -48,7 +48,7 @@ fn named(error: ResourcesError, path: &str) -> LifecycleError {
 /// Gives the group to the container's root where that may divide it: in a control group namespace and
 /// a user namespace of its own, through a mount that can be written.
 fn delegate(group: &Cgroup, spec: &Spec, linux: &Linux) -> Result<(), LifecycleError> {
-    let own = |kind| linux.namespaces.iter().any(|ns| ns.kind == kind && ns.path.is_none());
+    let own = |kind| linux.namespaces.iter().any(|ns| ns.kind == kind && ns.path().is_none());
     let read_only = |option: &String| option == "ro" || option == "rro";
     let writable = |mount: &crate::spec::Mount| {
         mount.kind.as_deref().is_some_and(|kind| kind.starts_with("cgroup"))

@@ -92,7 +92,7 @@ fn kill(record: &Record) -> Result<(), LifecycleError> {
 /// whether there was anything.
 fn ends_rest(record: &Record) -> Result<bool, LifecycleError> {
     let own = |namespace: &spec::Namespace| {
-        namespace.kind == spec::NamespaceKind::Pid && namespace.path.is_none()
+        namespace.kind == spec::NamespaceKind::Pid && namespace.path().is_none()
     };
     let linux = record.spec()?.linux;
     let namespaces = linux.as_ref().map_or(&[][..], |linux| &linux.namespaces);

@@ -4,18 +4,7 @@
 use serde_json::Value;
 
 /// By JSON pointer (RFC 6901).
-const PROPERTIES: &[&str] = &[
-    "/process/apparmorProfile",
-    "/process/selinuxLabel",
-    "/process/scheduler",
-    "/process/ioPriority",
-    "/process/execCPUAffinity",
-    "/linux/mountLabel",
-    "/linux/intelRdt",
-    "/linux/personality",
-    "/linux/netDevices",
-    "/linux/memoryPolicy",
-];
+const PROPERTIES: &[&str] = &["/linux/intelRdt", "/linux/netDevices"];
 
 /// The first such property that says something.
 pub(super) fn find(spec: &Value) -> Option<String> {

@@ -55,6 +55,14 @@ pub enum LowerError {
         /// The reason.
         source: io::Error,
     },
+    /// A label is given for a security module that the kernel does not run.
+    #[error("`{field}` is set, but {module} is not enabled on this machine")]
+    NoModule {
+        /// The property.
+        field: String,
+        /// The module.
+        module: &'static str,
+    },
     /// Something is asked for that needs a namespace of its own.
     #[error("`{field}` needs a namespace `{namespace}` of the container's")]
     NeedsNamespace {
@@ -85,6 +93,7 @@ impl Hint for LowerError {
             }
             Self::Seccomp(error) => error.hint(),
             Self::Duplicate { .. } => Some("drop one of the two".into()),
+            Self::NoModule { field, .. } => Some(format!("leave `{field}` out")),
             Self::Open { .. } => Some("see whether who has made it still runs".into()),
             Self::Value { .. } | Self::MountOption { .. } | Self::Unsupported { .. } => None,
         }

@@ -5,12 +5,14 @@ mod cgroup;
 mod devices;
 mod error;
 mod hooks;
+mod labels;
 mod linux;
 mod mounts;
 mod namespaces;
 mod options;
 mod process;
 mod sysctl;
+mod tuning;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -24,7 +26,7 @@ pub use error::LowerError;
 pub(crate) use error::value;
 pub(crate) use hooks::lower as lower_hooks;
 pub(crate) use namespaces::kinds;
-pub use process::lower_process;
+pub use process::{lower_process, unknown_capabilities};
 
 /// What a plan needs that is not in the specification.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +53,10 @@ pub struct Options {
     /// must not be looked up by a path of the host again, such as the program of `--init`
     /// ([`creel_spawn::mount::detached`]).
     pub mounts: Vec<(String, Arc<OwnedFd>)>,
+    /// Whether it keeps the caller's session keyring.
+    pub shares_keyring: bool,
+    /// Descriptors that it gets after the standard ones.
+    pub preserved: Vec<Arc<OwnedFd>>,
     /// The listening socket that the process waits on before it executes its program.
     pub hold: Option<Arc<OwnedFd>>,
 }
@@ -100,6 +106,10 @@ pub fn lower(spec: &Spec, options: &Options) -> Result<Plan, LowerError> {
     if !process.terminal {
         plan.process.stdio = options.stdio.clone();
     }
+    plan.process.tuning = tuning::lower_first(&plan.process.tuning, linux)?;
+    labels::label_mounts(linux, &mut plan.mounts)?;
+    plan.process.shares_keyring = options.shares_keyring;
+    plan.process.preserved = options.preserved.clone();
     plan.process.setgroups_denied = options.setgroups_denied;
     plan.process.hold = options.hold.clone();
     let given = options.mounts.iter().map(|(target, mount)| {

@@ -7,7 +7,7 @@ use creel_spawn::{Capabilities, Limit, Process, Stdio};
 
 use super::error::{LowerError, value};
 use super::linux::absolute;
-use super::missing;
+use super::{missing, tuning};
 use crate::defaults;
 use crate::seccomp::Filter;
 use crate::spec::{self, Rlimit, Seccomp};
@@ -56,7 +56,7 @@ pub fn lower_process(
     if umask > 0o777 {
         return Err(value("process.user.umask", umask, "permission bits"));
     }
-    let capabilities = capabilities(process.capabilities.as_ref())?;
+    let capabilities = capabilities(process.capabilities.as_ref());
     Ok(Process {
         seccomp: filter.program(seccomp, &capabilities.bounding)?,
         capabilities,
@@ -73,6 +73,9 @@ pub fn lower_process(
         stdio: stdio(process)?,
         limits: limits(&process.rlimits)?,
         oom_score: process.oom_score_adj.map(oom_score).transpose()?,
+        tuning: tuning::lower(process)?,
+        shares_keyring: false,
+        preserved: Vec::new(),
         hold: None,
     })
 }
@@ -129,25 +132,33 @@ fn stdio(process: &spec::Process) -> Result<Stdio, LowerError> {
     Ok(Stdio::Terminal([short("height", size.height)?, short("width", size.width)?]))
 }
 
-fn capabilities(sets: Option<&spec::Capabilities>) -> Result<Capabilities, LowerError> {
+/// Names that are no capabilities are passed over, as the specification demands: there is nothing that
+/// could be granted. [`unknown_capabilities`] has them.
+fn capabilities(sets: Option<&spec::Capabilities>) -> Capabilities {
     let empty = spec::Capabilities::default();
     let sets = sets.unwrap_or(&empty);
-    let numbers = |set: &str, names: &[String]| -> Result<Vec<u32>, LowerError> {
-        let number = |(index, name): (usize, &String)| {
-            let found = capability::NAMES.iter().position(|known| known == name);
-            let number = found.and_then(|number| u32::try_from(number).ok());
-            let field = || format!("process.capabilities.{set}[{index}]");
-            number.ok_or_else(|| value(field(), name, "a capability such as `CAP_CHOWN`"))
-        };
-        names.iter().enumerate().map(number).collect()
-    };
-    Ok(Capabilities {
-        bounding: numbers("bounding", &sets.bounding)?,
-        permitted: numbers("permitted", &sets.permitted)?,
-        effective: numbers("effective", &sets.effective)?,
-        inheritable: numbers("inheritable", &sets.inheritable)?,
-        ambient: numbers("ambient", &sets.ambient)?,
-    })
+    let numbers = |names: &[String]| names.iter().filter_map(|name| capability(name)).collect();
+    Capabilities {
+        bounding: numbers(&sets.bounding),
+        permitted: numbers(&sets.permitted),
+        effective: numbers(&sets.effective),
+        inheritable: numbers(&sets.inheritable),
+        ambient: numbers(&sets.ambient),
+    }
+}
+
+fn capability(name: &str) -> Option<u32> {
+    let found = capability::NAMES.iter().position(|known| *known == name);
+    found.and_then(|number| u32::try_from(number).ok())
+}
+
+/// What a process names as capabilities and is none, each once: to warn of.
+#[must_use]
+pub fn unknown_capabilities(process: &spec::Process) -> Vec<String> {
+    let Some(sets) = &process.capabilities else { return Vec::new() };
+    let all = [&sets.bounding, &sets.effective, &sets.inheritable, &sets.permitted, &sets.ambient];
+    let unknown = all.into_iter().flatten().filter(|name| capability(name).is_none());
+    unknown.cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn limits(rlimits: &[Rlimit]) -> Result<Vec<Limit>, LowerError> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::resources::Resources;
 use super::seccomp::Seccomp;
+use super::tuning::{MemoryPolicy, Personality};
 
 /// What is Linux's own.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -21,6 +22,15 @@ pub struct Linux {
     pub gid_mappings: Vec<IdMapping>,
     /// Namespaces; those not named are the caller's.
     pub namespaces: Vec<Namespace>,
+    /// The label of SELinux that its mounts get.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mount_label: Option<String>,
+    /// The execution domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub personality: Option<Personality>,
+    /// Where memory comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_policy: Option<MemoryPolicy>,
     /// By how much the clocks of a new time namespace are shifted: `monotonic`, `boottime`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub time_offsets: BTreeMap<String, TimeOffset>,

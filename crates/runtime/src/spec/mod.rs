@@ -11,6 +11,7 @@ mod process;
 mod resources;
 mod seccomp;
 mod state;
+mod tuning;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub use resources::{
 };
 pub use seccomp::{ArchMap, Argument, Condition, Seccomp, SyscallRule};
 pub use state::{ProcessState, State, Status};
+pub use tuning::{CpuAffinity, IoPriority, MemoryPolicy, Personality, Scheduler};
 
 /// The version of the specification that is followed.
 pub const VERSION: &str = "1.3.0";

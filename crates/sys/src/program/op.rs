@@ -157,6 +157,43 @@ pub struct CapabilitySets {
     pub inheritable: u64,
 }
 
+/// When a process runs: `sched_attr` of `sched_setattr(2)`, without what came later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Scheduler {
+    /// The size of all this.
+    pub size: u32,
+    /// `SCHED_*`.
+    pub policy: u32,
+    /// `SCHED_FLAG_*`.
+    pub flags: u64,
+    /// Niceness of the policies that know it, -20 to 19.
+    pub nice: i32,
+    /// Priority of those that know it, 1 to 99.
+    pub priority: u32,
+    /// Nanoseconds of `SCHED_DEADLINE`.
+    pub runtime: u64,
+    /// Likewise.
+    pub deadline: u64,
+    /// Likewise.
+    pub period: u64,
+}
+
+impl Default for Scheduler {
+    fn default() -> Self {
+        Self {
+            size: size_of::<Self>() as u32,
+            policy: 0,
+            flags: 0,
+            nice: 0,
+            priority: 0,
+            runtime: 0,
+            deadline: 0,
+            period: 0,
+        }
+    }
+}
+
 /// A program that the child runs to its end.
 #[derive(Debug)]
 pub struct Hook {
@@ -307,6 +344,18 @@ pub enum Op {
     WorkingDirectory(CString),
     /// Sets the file mode creation mask.
     Umask(u32),
+    /// Sets when this process runs.
+    Scheduler(Scheduler),
+    /// Sets the turn of this process group at disks, as `ioprio_set(2)` has it.
+    IoPriority(u16),
+    /// Sets the execution domain, `PER_*`.
+    Personality(u32),
+    /// Chooses processors, as bits.
+    Affinity(Vec<u64>),
+    /// Chooses where memory comes from: `MPOL_*` with flags, nodes as bits.
+    MemoryPolicy(i32, Vec<u64>),
+    /// Writes a file of this process's own below the procfs in a slot.
+    WriteOwn(Slot, CString, Vec<u8>),
     /// Sets a resource limit (`RLIMIT_*`): soft, hard.
     Limit(u32, [u64; 2]),
     /// Drops a capability from the bounding set.

@@ -8,7 +8,8 @@ use libc::{c_int, syscall};
 use super::call::{State, check_file_system, close_others, errno, fail, ok, stat, write_below};
 use super::op::{CapabilitySets, Op};
 use super::{
-    cover, device, execute, hook, listen, mounts, namespaces, overlay, places, root, terminal, tree,
+    cover, device, execute, hook, listen, mounts, namespaces, overlay, places, root, terminal,
+    tree, tuning,
 };
 
 /// How many descriptors besides the program's are kept to the end.
@@ -62,6 +63,12 @@ pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
         Op::Seccomp(filter, flags) => listen::seccomp(filter, *flags).map(|_| ()),
         Op::Listen { filter, flags, secret } => listen::load(state.report, filter, *flags, *secret),
         Op::Hook(hook) => hook::run(state, hook),
+        Op::Scheduler(_)
+        | Op::IoPriority(_)
+        | Op::Personality(_)
+        | Op::Affinity(_)
+        | Op::MemoryPolicy(..) => tuning::run(op),
+        Op::WriteOwn(procfs, name, data) => tuning::write_own(state.get(*procfs)?, name, data),
         Op::FindProgram(paths) => execute::find(paths),
         Op::Hold(listener) => execute::hold(state, *listener),
         Op::Execute(paths, argv, env) => execute::execute(paths, argv, env),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use creel_runtime::lifecycle::{self, Console, ContainerId, Create, Deletion, RootChange, Runtime};
 
 use super::Id;
+use super::handed::Handed;
 use crate::failure::Failure;
 use crate::output;
 use crate::protection;
@@ -36,15 +37,29 @@ pub(super) struct Bundle {
     /// Move the root over the old one, where that cannot be left: an initial root in memory
     #[arg(long)]
     no_pivot: bool,
+    /// Leave the program in the session keyring of the caller
+    #[arg(long)]
+    no_new_keyring: bool,
+    /// Taken for callers of other runtimes: there is no subreaper
+    #[arg(long, hide = true)]
+    no_subreaper: bool,
     /// File that the process id is written to
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
+    #[command(flatten)]
+    handed: Handed,
 }
 
 impl Bundle {
     pub(super) fn create(&self) -> Result<Create, Failure> {
         let bundle = lifecycle::Bundle::open(&self.bundle, self.config.as_deref())?;
+        let handed = self.handed.descriptors()?;
         Ok(Create {
+            preserved: handed.all,
+            environment: handed.variables,
+            pidfd_socket: self.handed.pidfd_socket.clone(),
+            shares_keyring: self.no_new_keyring,
+            warn: Some(Failure::remark),
             console: self.console_socket.clone().map_or(Console::None, Console::Socket),
             root_change: if self.no_pivot { RootChange::Move } else { RootChange::Pivot },
             ..Create::from(bundle)

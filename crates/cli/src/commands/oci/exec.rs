@@ -8,6 +8,7 @@ use creel_runtime::lifecycle::{Console, ContainerId, Exec, Ids, LifecycleError, 
 use creel_runtime::spec::{Capabilities, Process};
 
 use super::Id;
+use super::handed::Handed;
 use crate::attach;
 use crate::failure::Failure;
 use crate::foreground::{self, Plain};
@@ -44,6 +45,14 @@ pub(crate) struct Args {
     /// Forbid new privileges
     #[arg(long)]
     no_new_privs: bool,
+    /// AppArmor profile of the program
+    #[arg(long, value_name = "PROFILE")]
+    apparmor: Option<String>,
+    /// SELinux label of the program
+    #[arg(long, value_name = "LABEL")]
+    process_label: Option<String>,
+    #[command(flatten)]
+    handed: Handed,
     /// Return once the program is executed
     #[arg(short, long)]
     detach: bool,
@@ -73,7 +82,9 @@ pub(super) const FAILED: u8 = 255;
 pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
     protection::ensure()?;
     let id = args.id.parse()?;
-    let process = process(args, runtime, &id)?;
+    let mut process = process(args, runtime, &id)?;
+    let handed = args.handed.descriptors()?;
+    process.env.extend(handed.variables);
     let signals = attach::gather_signals().map_err(|error| Failure::terminal(&error))?;
     let console = match &args.console_socket {
         Some(path) => Console::Socket(path.clone()),
@@ -83,7 +94,14 @@ pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
     let running = runtime.exec(
         &id,
         &process,
-        &Exec { console, ignore_paused: args.ignore_paused, ..Exec::default() },
+        &Exec {
+            console,
+            ignore_paused: args.ignore_paused,
+            preserved: handed.all,
+            pidfd_socket: args.handed.pidfd_socket.clone(),
+            warn: Some(Failure::remark),
+            ..Exec::default()
+        },
     )?;
     if let Some(file) = &args.pid_file {
         output::pid_file(file, running.pid())?;
@@ -107,6 +125,12 @@ fn process(args: &Args, runtime: &Runtime, id: &ContainerId) -> Result<Process, 
     process.no_new_privileges |= args.no_new_privs;
     process.env.extend(args.env.iter().cloned());
     process.user.additional_gids.extend(&args.additional_gids);
+    if let Some(profile) = &args.apparmor {
+        process.apparmor_profile = Some(profile.clone());
+    }
+    if let Some(label) = &args.process_label {
+        process.selinux_label = Some(label.clone());
+    }
     if let Some(cwd) = &args.cwd {
         process.cwd.clone_from(cwd);
     }

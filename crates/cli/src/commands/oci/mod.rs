@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod exec;
+mod handed;
 mod journal;
 mod kill;
 mod list;
@@ -82,22 +83,26 @@ enum Command {
 }
 
 /// What defines each of the commands.
-const DEFINITIONS: [Definition; 9] = [
+const DEFINITIONS: &[Definition] = &[
     ("create", create::Args::augment_args),
     ("delete", delete::Args::augment_args),
     ("exec", exec::Args::augment_args),
     ("kill", kill::Args::augment_args),
     ("list", list::Args::augment_args),
+    ("pause", pause::Args::augment_args),
+    ("ps", ps::Args::augment_args),
+    ("resume", resume::Args::augment_args),
     ("run", run::Args::augment_args),
     ("spec", spec::Args::augment_args),
     ("start", start::Args::augment_args),
     ("state", state::Args::augment_args),
+    ("update", update::Args::augment_args),
 ];
 
 /// The part of the definition that these words can mean, if they name a command.
 pub(super) fn narrowed(argv: &[OsString]) -> Option<clap::Command> {
     let oci = clap::Command::new("oci");
-    narrow::with_named(oci, &DEFINITIONS, argv).map(Options::augment_args)
+    narrow::with_named(oci, DEFINITIONS, argv).map(Options::augment_args)
 }
 
 pub(crate) fn run(args: &Args, globals: &Globals) -> ExitCode {
@@ -177,6 +182,6 @@ mod tests {
     #[test]
     fn a_narrow_definition_has_commands_as_the_whole_one_has_them() {
         let whole = Args::augment_args(clap::Command::new("oci"));
-        narrow::assert_same(&whole, &DEFINITIONS);
+        narrow::assert_same(&whole, DEFINITIONS);
     }
 }
