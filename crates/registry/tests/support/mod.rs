@@ -7,8 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use creel_testkit::docker_registry::PROGRAM;
 use tempfile::TempDir;
 
+/// Where `./x test` does not say where the program is.
 const BINARY: &str = "/usr/bin/docker-registry";
 
 /// A running registry that ends, and whose storage goes, when it is dropped.
@@ -33,13 +35,14 @@ impl DockerRegistry {
              http: {{addr: {address:?}{tls}}}\n"
         );
         fs::write(&config, yaml).unwrap();
-        let child = Command::new(BINARY)
+        let program = std::env::var_os(PROGRAM).unwrap_or_else(|| BINARY.into());
+        let child = Command::new(&program)
             .arg("serve")
             .arg(&config)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|e| panic!("{BINARY}: {e}; run `apt install docker-registry`"));
+            .unwrap_or_else(|e| panic!("{}: {e}; run this by `./x test`", program.display()));
         let registry = Self { child, address, _storage: storage };
         let start = Instant::now();
         while TcpStream::connect(&registry.address).is_err() {
