@@ -128,8 +128,25 @@ pub(super) fn idle(resources: &Resources) -> Result<Option<i64>, LowerError> {
     }
 }
 
+/// The limits of huge pages; `limit_file` is what the names of their files end with.
+pub(super) fn huge_pages(
+    settings: &mut Settings,
+    resources: &Resources,
+    limit_file: &str,
+) -> Result<(), LowerError> {
+    for (index, pages) in resources.hugepage_limits.iter().enumerate() {
+        let (size, limit) = huge_page(index, pages)?;
+        let field = format!("hugepageLimits[{index}]");
+        settings.add("hugetlb", &field, format!("hugetlb.{size}.{limit_file}"), limit);
+        // Reserved pages are counted since Linux 5.7.
+        settings.add("hugetlb", &field, format!("hugetlb.{size}.rsvd.{limit_file}"), limit);
+        settings.or_nothing();
+    }
+    Ok(())
+}
+
 /// The size of a huge page as the names of files have it, and the limit.
-pub(super) fn huge_pages(index: usize, pages: &HugePages) -> Result<(&str, u64), LowerError> {
+fn huge_page(index: usize, pages: &HugePages) -> Result<(&str, u64), LowerError> {
     let size = pages.page_size.as_str();
     let number = ["KB", "MB", "GB"].iter().find_map(|unit| size.strip_suffix(unit));
     let plain = |number: &str| {

@@ -27,14 +27,7 @@ pub(super) fn settings(resources: &Resources) -> Result<Vec<Setting>, LowerError
     if let Some(io) = &resources.block_io {
         io::v1(&mut settings, io)?;
     }
-    for (index, pages) in resources.hugepage_limits.iter().enumerate() {
-        let (size, limit) = huge_pages(index, pages)?;
-        let field = format!("hugepageLimits[{index}]");
-        settings.add("hugetlb", &field, format!("hugetlb.{size}.limit_in_bytes"), limit);
-        // Reserved pages are counted since Linux 5.7.
-        settings.add("hugetlb", &field, format!("hugetlb.{size}.rsvd.limit_in_bytes"), limit);
-        settings.or_nothing();
-    }
+    huge_pages(&mut settings, resources, "limit_in_bytes")?;
     if let Some(network) = &resources.network {
         self::network(&mut settings, network)?;
     }

@@ -23,14 +23,7 @@ pub(super) fn settings(resources: &Resources) -> Result<Vec<Setting>, LowerError
     if let Some(io) = &resources.block_io {
         io::v2(&mut settings, io)?;
     }
-    for (index, pages) in resources.hugepage_limits.iter().enumerate() {
-        let (size, limit) = huge_pages(index, pages)?;
-        let field = format!("hugepageLimits[{index}]");
-        settings.add("hugetlb", &field, format!("hugetlb.{size}.max"), limit);
-        // Reserved pages are counted since Linux 5.7.
-        settings.add("hugetlb", &field, format!("hugetlb.{size}.rsvd.max"), limit);
-        settings.or_nothing();
-    }
+    huge_pages(&mut settings, resources, "max")?;
     rdma(&mut settings, resources)?;
     unified(&mut settings, resources)?;
     Ok(settings.0)
