@@ -6,9 +6,11 @@
 //! `--init` puts into a container.
 
 use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use creel_manager::selfexe;
@@ -67,11 +69,21 @@ fn bundle(argv: &[OsString]) -> PathBuf {
     named.unwrap_or_else(|| ".".into())
 }
 
-/// Whether a bundle may have id maps. Whoever is wrong about it executes once more than needed.
+/// Whether a bundle may have id maps. Whoever is wrong about it executes once more than needed; what
+/// is no file, or longer than a specification can be, is not read.
 fn maps_ids(bundle: &Path) -> bool {
-    const MAPS: &[u8] = b"\"uidMappings\"";
-    let text = std::fs::read(bundle.join("config.json")).unwrap_or_default();
-    text.windows(MAPS.len()).any(|part| part == MAPS)
+    let read = || {
+        let file = File::options()
+            .read(true)
+            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+            .open(bundle.join("config.json"))
+            .ok()
+            .filter(|file| file.metadata().is_ok_and(|meta| meta.is_file()))?;
+        let mut text = String::new();
+        file.take(Bundle::MAX_SPEC).read_to_string(&mut text).ok()?;
+        Some(text)
+    };
+    read().is_some_and(|text| text.contains("\"uidMappings\""))
 }
 
 /// Makes sure that this program runs from a mount that cannot be written to, by executing it again

@@ -155,6 +155,19 @@ fn privileged_wrong_documents_are_told_by_their_properties() {
 }
 
 #[test]
+fn privileged_what_is_no_file_is_no_specification() {
+    let bundle = Bundle::new("true");
+    let (path, id) = (bundle.path("config.json"), &bundle.id());
+    fs::remove_file(&path).unwrap();
+    // A writer that never comes, and one that never ends.
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    bundle.fails(1, &["run", id], "config.json");
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+    bundle.fails(1, &["run", id], "config.json");
+}
+
+#[test]
 fn privileged_large_specifications_are_taken_and_larger_ones_refused() {
     let bundle = Bundle::new("grep -c ' /many/' /proc/mounts; [ \"$LONG\" ]");
     let many = |count: usize| -> Vec<Value> {

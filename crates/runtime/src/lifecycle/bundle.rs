@@ -10,9 +10,6 @@ use super::error::LifecycleError;
 use super::unsupported;
 use crate::spec::{IdMapping, Namespace, NamespaceKind, Spec};
 
-/// The most that a specification takes, in bytes.
-const MAX_SPEC: u64 = 16 << 20;
-
 /// A bundle that was read.
 #[derive(Clone, Debug)]
 pub struct Bundle {
@@ -24,6 +21,9 @@ pub struct Bundle {
 }
 
 impl Bundle {
+    /// The most that a specification takes, in bytes.
+    pub const MAX_SPEC: u64 = 16 << 20;
+
     /// Reads the specification of a bundle, or another one in its place.
     ///
     /// # Errors
@@ -84,5 +84,5 @@ fn read(path: &Path) -> Result<Vec<u8>, PathError> {
         parent => parent.unwrap_or_else(|| Path::new("/")),
     };
     let name = path.file_name().unwrap_or_default();
-    Dir::open(directory)?.read(name, MAX_SPEC)
+    Dir::open(directory)?.read(name, Bundle::MAX_SPEC)
 }
