@@ -109,8 +109,8 @@ fn compare(
     rounds: usize,
 ) -> anyhow::Result<()> {
     let steps = &steps;
-    let contender = |tool| Contender::of_steps(Tool::name(tool), move || steps(tool));
-    let mut contenders: Vec<_> = tools.iter().map(contender).collect();
+    let mut contenders: Vec<_> =
+        tools.iter().map(|tool| Contender::of_steps(tool.name, move || steps(tool))).collect();
     let samples = interleave(rounds, &mut contenders)?;
     report.add_times(case, &contenders, &samples);
     Ok(())

@@ -30,10 +30,6 @@ impl<'a> Tool<'a> {
         ]
     }
 
-    pub(super) const fn name(tool: &Self) -> &'static str {
-        tool.name
-    }
-
     fn command(&self, words: &[&str]) -> Command {
         let mut command = self.who.command(&self.program);
         command.args(self.first).arg("--root").arg(self.root()).args(words);
