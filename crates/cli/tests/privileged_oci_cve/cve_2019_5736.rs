@@ -8,12 +8,16 @@ use serde_json::json;
 
 use crate::oci::{Bundle, MOUNT_CALLS};
 
-/// Opens what processes are executed from, and writes to it once that can be done.
+/// Opens what processes are executed from, looks whose it is afterwards, since the moment is short,
+/// and writes to it once that can be done.
 const ATTACK: &str = "while [ ! -e /end ]; do for p in /proc/[0-9]*; do \
-    case $(readlink $p/exe) in */busybox|'') ;; *) \
-    (exec 9<$p/exe && echo > /seen; n=0; while [ $n -lt 20 ]; do n=$((n+1)); \
-    echo evil > /proc/self/fd/9 && echo > /won; sleep 0.05; done) 2>/dev/null & ;; esac; \
-    done; done; wait";
+    (exec 9<$p/exe && case $(readlink /proc/self/fd/9) in */busybox) ;; *) echo > /seen; \
+    n=0; while [ $n -lt 20 ]; do n=$((n+1)); \
+    echo evil > /proc/self/fd/9 && echo > /won; sleep 0.05; done ;; esac) 2>/dev/null & \
+    done; wait; done";
+
+/// Executions that may be needed until the container gets to see the program.
+const MOST: usize = 5000;
 
 /// A copy of the program that nobody minds.
 fn victim(bundle: &mut Bundle) -> (PathBuf, Vec<u8>) {
@@ -44,11 +48,15 @@ fn privileged_the_program_stays_intact() {
     let (program, before) = victim(&mut bundle);
     let id = bundle.id();
     bundle.runs(&["run", "--detach", &id]);
-    for _ in 0..100 {
+    let seen = bundle.path("rootfs/seen");
+    for round in 0..MOST {
+        if round >= 100 && seen.exists() {
+            break;
+        }
         bundle.runs(&["exec", &id, "true"]);
     }
     ended(&bundle);
-    assert!(bundle.path("rootfs/seen").exists(), "the container never saw the program");
+    assert!(seen.exists(), "the container never saw the program");
     assert!(!bundle.path("rootfs/won").exists());
     assert!(fs::read(program).unwrap() == before, "the program was overwritten");
 }
