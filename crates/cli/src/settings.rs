@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use creel_base::platform::Platform;
 use creel_manager::identity::{self, Identity};
 use creel_manager::{CertSources, Config, Engine, EngineError, Proxies, Settings};
+use creel_runtime::lifecycle::Managers;
 
 use crate::failure::Failure;
 use crate::output;
@@ -22,6 +23,27 @@ pub(crate) struct Globals {
     /// `$XDG_RUNTIME_DIR`/creel as a user]
     #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
     run_dir: Option<PathBuf>,
+}
+
+/// The sockets by which systemd can be asked.
+pub(crate) fn systemd() -> Managers {
+    let environment = Environment::of_process();
+    let bus = |name| {
+        let address = environment.path(name)?.into_os_string().into_string().ok()?;
+        // Addresses follow one another; a path may have parameters behind it.
+        let path = |one: &str| Some(one.strip_prefix("unix:path=")?.split(',').next()?.into());
+        address.split(';').find_map(path)
+    };
+    let system = ["/run/dbus/system_bus_socket", "/run/systemd/private"].map(PathBuf::from);
+    let runtime = environment.base("XDG_RUNTIME_DIR");
+    let user = runtime.map(|runtime| ["bus", "systemd/private"].map(|name| runtime.join(name)));
+    Managers {
+        system: bus("DBUS_SYSTEM_BUS_ADDRESS").into_iter().chain(system).collect(),
+        user: bus("DBUS_SESSION_BUS_ADDRESS")
+            .into_iter()
+            .chain(user.into_iter().flatten())
+            .collect(),
+    }
 }
 
 impl Globals {

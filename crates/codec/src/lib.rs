@@ -6,6 +6,7 @@
 
 pub mod bpf;
 pub mod compress;
+pub mod dbus;
 pub mod erofs;
 pub mod layer;
 pub mod listing;

@@ -63,7 +63,7 @@ impl Join {
         let slave = self.lower_terminal(&mut steps)?;
         let groups = if self.denies_setgroups { Groups::Denied } else { Groups::Allowed };
         lower_process(&self.process, &mut steps, slave, (groups, None))?;
-        let mut attend = |pid, _| parent::limit(&self.process, pid);
+        let mut attend = |pid, _| parent::begin(&self.process, self.cgroup.as_deref(), pid);
         let started = steps.program.start_attended(0, cgroup.as_ref(), &mut attend, listen);
         started.map_err(|failure| match parent::unreachable(self.cgroup.as_deref(), &failure) {
             Some(error) => error.into(),

@@ -17,6 +17,7 @@ mod process;
 mod root;
 mod seccomp;
 mod signal;
+pub mod systemd;
 mod tuning;
 pub mod userns;
 

@@ -17,7 +17,7 @@ pub(crate) fn attend(plan: &Plan, pid: i32, moment: Moment) -> io::Result<()> {
             if plan.makes(Namespace::User) && !plan.is_staged() {
                 write_maps(plan, pid)?;
             }
-            limit(&plan.process, pid)
+            begin(&plan.process, plan.cgroup.as_deref(), pid)
         }
         Moment::Unmapped => write_maps(plan, pid),
         Moment::Moved | Moment::Made => Ok(()),
@@ -37,9 +37,15 @@ pub(crate) fn unreachable(cgroup: Option<&Cgroup>, failure: &Failure) -> Option<
 
 const EACCES: i32 = 13;
 
+/// What every process needs of its parent before it begins.
+pub(crate) fn begin(process: &Process, cgroup: Option<&Cgroup>, pid: i32) -> io::Result<()> {
+    cgroup.map_or(Ok(()), |cgroup| cgroup.fetch(pid)).map_err(io::Error::other)?;
+    limit(process, pid)
+}
+
 /// Raises limits and sets badness with the rights of the parent; the child lowers its limits
 /// itself once it no longer needs descriptors.
-pub(crate) fn limit(process: &Process, pid: i32) -> io::Result<()> {
+fn limit(process: &Process, pid: i32) -> io::Result<()> {
     for limit in &process.limits {
         raise_limit(pid, limit.resource, limit.values)?;
     }

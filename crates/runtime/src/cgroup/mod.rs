@@ -3,11 +3,13 @@
 mod devices;
 mod io;
 mod settings;
+pub(crate) mod systemd;
 mod v1;
 mod v2;
 
 use creel_base::hint::Hint;
 use creel_spawn::cgroup::{Cgroup, CgroupError, Controllers, Hierarchy, Setting, SettingError};
+use creel_spawn::systemd::SystemdError;
 
 use crate::lower::{LowerError, value};
 use crate::spec::Resources;
@@ -25,6 +27,9 @@ pub enum ResourcesError {
     /// The group does not take a value.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// Systemd does not make it.
+    #[error(transparent)]
+    Systemd(#[from] SystemdError),
 }
 
 impl ResourcesError {
@@ -44,6 +49,7 @@ impl Hint for ResourcesError {
             Self::Lower(error) => error.hint(),
             Self::Cgroup(error) => error.hint(),
             Self::Setting(error) => error.hint(),
+            Self::Systemd(error) => error.hint(),
         }
     }
 }
@@ -84,17 +90,21 @@ fn make(
     settings: &[Setting],
     resources: &Resources,
 ) -> Result<Cgroup, ResourcesError> {
-    let rules = device_rules(&resources.devices)?;
+    // Checked before anything is made.
+    device_rules(&resources.devices)?;
     let group = Cgroup::create(hierarchy, name, controllers)?;
-    let set = group.set(settings).map_err(ResourcesError::from);
-    match set.and_then(|()| Ok(group.allow_devices(&rules)?)) {
-        Ok(()) => Ok(group),
-        Err(error) => {
-            // The first error says more.
-            let _ = group.remove();
-            Err(error)
-        }
+    if let Err(error) = fill(&group, settings, resources) {
+        // The first error says more.
+        let _ = group.remove();
+        return Err(error);
     }
+    Ok(group)
+}
+
+/// Sets the limits and device rules of a group that is there.
+fn fill(group: &Cgroup, settings: &[Setting], resources: &Resources) -> Result<(), ResourcesError> {
+    group.set(settings)?;
+    Ok(group.allow_devices(&device_rules(&resources.devices)?)?)
 }
 
 /// Changes the limits of a group; what is not said stays. Device rules do not count.
@@ -104,7 +114,12 @@ fn make(
 pub fn update(group: &Cgroup, resources: &Resources) -> Result<(), ResourcesError> {
     let settings = settings(group.hierarchy(), resources)?;
     check_before_update(group, resources)?;
-    Ok(group.set(&settings)?)
+    group.set(&settings)?;
+    match group.scope() {
+        // What systemd does not know of it would undo.
+        Some(scope) => Ok(scope.set(&systemd::properties(resources)?)?),
+        None => Ok(()),
+    }
 }
 
 /// `memory.checkBeforeUpdate`: the kernel would kill processes to get below a limit that is less than

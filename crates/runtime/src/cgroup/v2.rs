@@ -48,7 +48,7 @@ fn memory(settings: &mut Settings, memory: &Memory) -> Result<(), LowerError> {
 }
 
 /// The specification limits memory and swap together, version 2 swap alone.
-fn swap(memory: Option<Limit>, given: &Memory) -> Result<Option<Limit>, LowerError> {
+pub(super) fn swap(memory: Option<Limit>, given: &Memory) -> Result<Option<Limit>, LowerError> {
     let refused = |rule| {
         let swap = given.swap.unwrap_or_default();
         Err(value("linux.resources.memory.swap", swap, rule))
@@ -69,7 +69,9 @@ fn swap(memory: Option<Limit>, given: &Memory) -> Result<Option<Limit>, LowerErr
 }
 
 fn cpu(settings: &mut Settings, cpu: &Cpu) -> Result<(), LowerError> {
-    if let Some(shares) = cpu.shares.filter(|shares| *shares != 0) {
+    // What runs only when nothing else does has no weight: the kernel takes none.
+    let shares = cpu.shares.filter(|shares| *shares != 0 && cpu.idle != Some(1));
+    if let Some(shares) = shares {
         settings.add("cpu", "cpu.shares", "cpu.weight", weight(shares));
     }
     if let Some(burst) = cpu.burst {
@@ -94,7 +96,10 @@ fn cpu(settings: &mut Settings, cpu: &Cpu) -> Result<(), LowerError> {
 }
 
 /// The kernel's own period of processor time, in microseconds.
-const PERIOD: u64 = 100_000;
+pub(super) const PERIOD: u64 = 100_000;
+
+/// The kernel's own weight.
+pub(super) const USUAL_WEIGHT: u64 = 100;
 
 /// The weight, 1 to 10000, for shares of version 1, 2 to 262144. A curve of the second degree in the
 /// logarithms goes through both ends and both defaults, 1024 and 100, which a line does not; runc and

@@ -15,7 +15,7 @@ use super::bundle::Bundle;
 use super::console;
 use super::directory::Directory;
 use super::error::LifecycleError;
-use super::group;
+use super::group::{self, Groups};
 use super::hooks::{Files, Hooks};
 use super::id::ContainerId;
 use super::record::{CgroupRecord, Record, VERSION};
@@ -52,6 +52,8 @@ pub struct Create {
     pub bundle: Bundle,
     /// Where its terminal goes.
     pub console: Console,
+    /// Who makes its control group.
+    pub groups: Groups,
     /// How the root file system becomes the container's root.
     pub root_change: RootChange,
     /// Its standard descriptors and those that follow them, unless it has a terminal.
@@ -74,6 +76,7 @@ impl From<Bundle> for Create {
         Self {
             bundle,
             console: Console::default(),
+            groups: Groups::default(),
             root_change: RootChange::default(),
             stdio: Stdio::default(),
             preserved: Vec::new(),
@@ -161,13 +164,8 @@ struct Making<'a> {
 impl Making<'_> {
     fn make(&self) -> Result<Running, LifecycleError> {
         let spec = self.bundle.resolve();
-        let group = group::make(self.directory.id.as_str(), &spec)?.map(Arc::new);
-        let made = self.make_in(&spec, group.as_ref());
-        if let (Err(_), Some(group)) = (&made, group) {
-            // The first error says more.
-            let _ = group.remove();
-        }
-        made
+        let id = self.directory.id.as_str();
+        group::within(id, &spec, &self.create.groups, |group| self.make_in(&spec, group))
     }
 
     fn make_in(&self, spec: &Spec, group: Option<&Arc<Cgroup>>) -> Result<Running, LifecycleError> {

@@ -46,6 +46,9 @@ pub enum LifecycleError {
         /// Its state.
         status: Status,
     },
+    /// Groups of version 1 are not systemd's alone.
+    #[error("systemd makes control groups of version 2 only, and this machine has version 1")]
+    SystemdNeedsV2,
     /// Only a paused container is resumed.
     #[error("cannot resume container `{id}`: container not paused (it is {status})")]
     NotPaused {

@@ -1,39 +1,112 @@
 //! The control group of a container.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use creel_spawn::cgroup::{Cgroup, CgroupError, Hierarchy};
+use creel_spawn::systemd::Scope;
+use creel_spawn::userns::is_machines_root;
+use rustix::process::geteuid;
 
 use super::error::LifecycleError;
-use super::record::{CgroupRecord, Record};
+use super::record::{CgroupRecord, Record, SystemdRecord};
+use crate::cgroup::systemd::{self, Unit};
 use crate::cgroup::{self, ResourcesError};
 use crate::container::ContainerError;
 use crate::lower::value;
 use crate::spec::{Linux, NamespaceKind, Resources, Spec};
 
-/// Makes the control group: that of `linux.cgroupsPath`, or one of the container's name. None where
-/// there is no place for one and neither a limit nor a path was asked for, as for a user without a
-/// delegated group; devices cannot be had there in any case.
-pub(super) fn make(id: &str, spec: &Spec) -> Result<Option<Cgroup>, LifecycleError> {
+/// Who makes control groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Groups {
+    /// This program, in the file system of control groups.
+    #[default]
+    Files,
+    /// Systemd. Needs version 2.
+    Systemd(Managers),
+    /// Nobody: containers have none.
+    Nobody,
+}
+
+/// The sockets by which systemd can be asked: those of a bus, or of the manager, which are called
+/// `private`. The first that answers is taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Managers {
+    /// Of the system, for root.
+    pub system: Vec<PathBuf>,
+    /// Of the user's session, for all others.
+    pub user: Vec<PathBuf>,
+}
+
+impl Managers {
+    /// Those for this process, and the slice that its containers are in where none is named. Who is root
+    /// in a namespace only may be so as a user, or in a container that has a systemd of its own.
+    fn choose(&self) -> (Vec<PathBuf>, &'static str) {
+        if is_machines_root() {
+            return (self.system.clone(), "system.slice");
+        }
+        let system = self.system.iter().filter(|_| geteuid().is_root());
+        (self.user.iter().chain(system).cloned().collect(), "user.slice")
+    }
+}
+
+/// Makes the control group, that of `linux.cgroupsPath` or one of the container's name, and what is to
+/// be in it. There is none where there is no place for one and neither a limit nor a path was asked
+/// for, as for a user without a delegated group; devices cannot be had there in any case.
+///
+/// # Errors
+/// What `make` says, or why there is no group; no group remains then.
+pub(super) fn within<T>(
+    id: &str,
+    spec: &Spec,
+    groups: &Groups,
+    make: impl FnOnce(Option<&Arc<Cgroup>>) -> Result<T, LifecycleError>,
+) -> Result<T, LifecycleError> {
     let (empty, nothing) = (Linux::default(), Resources::default());
     let linux = spec.linux.as_ref().unwrap_or(&empty);
     let resources = linux.resources.as_ref().unwrap_or(&nothing);
     let path = linux.cgroups_path.as_deref().filter(|path| !path.is_empty());
-    let hierarchy = match Hierarchy::detect() {
-        Err(_) if path.is_none() && !resources.limit_anything() => return Ok(None),
-        found => found?,
-    };
-    let group = match path {
-        Some(path) => {
-            let made = cgroup::create_named(hierarchy, path.trim_matches('/'), resources);
-            made.map_err(|error| named(error, path))?
+    match groups {
+        Groups::Nobody => make(None),
+        Groups::Files => match Hierarchy::detect() {
+            Err(_) if path.is_none() && !resources.limit_anything() => make(None),
+            found => fill(by_files(found?, id, path, resources)?, spec, make),
+        },
+        Groups::Systemd(managers) => {
+            if !Hierarchy::is_v2() {
+                return Err(LifecycleError::SystemdNeedsV2);
+            }
+            let (sockets, slice) = managers.choose();
+            let unit = Unit::of(path, id, slice)?;
+            let asked = (id, resources, &spec.annotations);
+            systemd::within(&sockets, &unit, asked, |group| fill(group, spec, make))?
         }
-        None => cgroup::create(hierarchy, id, resources)?,
-    };
-    if let Err(error) = delegate(&group, spec, linux) {
-        // The first error says more.
-        let _ = group.remove();
-        return Err(error);
     }
-    Ok(Some(group))
+}
+
+/// Fills a group; it is removed again where that fails, as why says more than whether that works.
+fn fill<T>(
+    group: Cgroup,
+    spec: &Spec,
+    make: impl FnOnce(Option<&Arc<Cgroup>>) -> Result<T, LifecycleError>,
+) -> Result<T, LifecycleError> {
+    let group = Arc::new(group);
+    let made = delegate(&group, spec).and_then(|()| make(Some(&group)));
+    if made.is_err() {
+        let _ = group.remove();
+    }
+    made
+}
+
+fn by_files(
+    hierarchy: Hierarchy,
+    id: &str,
+    path: Option<&str>,
+    resources: &Resources,
+) -> Result<Cgroup, LifecycleError> {
+    let Some(path) = path else { return Ok(cgroup::create(hierarchy, id, resources)?) };
+    let made = cgroup::create_named(hierarchy, path.trim_matches('/'), resources);
+    made.map_err(|error| named(error, path))
 }
 
 fn named(error: ResourcesError, path: &str) -> LifecycleError {
@@ -47,7 +120,8 @@ fn named(error: ResourcesError, path: &str) -> LifecycleError {
 
 /// Gives the group to the container's root where that may divide it: in a control group namespace and
 /// a user namespace of its own, through a mount that can be written.
-fn delegate(group: &Cgroup, spec: &Spec, linux: &Linux) -> Result<(), LifecycleError> {
+fn delegate(group: &Cgroup, spec: &Spec) -> Result<(), LifecycleError> {
+    let Some(linux) = &spec.linux else { return Ok(()) };
     let own = |kind| linux.namespaces.iter().any(|ns| ns.kind == kind && ns.path().is_none());
     let read_only = |option: &String| option == "ro" || option == "rro";
     let writable = |mount: &crate::spec::Mount| {
@@ -81,7 +155,8 @@ impl CgroupRecord {
             Hierarchy::V1(base) => (1, base),
             Hierarchy::V2(base) => (2, base),
         };
-        Self { version, base: base.clone(), name: group.name().into() }
+        let systemd = group.scope().cloned().map(SystemdRecord::from);
+        Self { version, base: base.clone(), name: group.name().into(), systemd }
     }
 
     fn hierarchy(&self) -> Hierarchy {
@@ -90,6 +165,19 @@ impl CgroupRecord {
     }
 
     pub(super) fn open(&self) -> Result<Cgroup, LifecycleError> {
-        Ok(Cgroup::existing(self.hierarchy(), &self.name)?)
+        let group = Cgroup::existing(self.hierarchy(), &self.name)?;
+        Ok(group.of_scope(self.systemd.clone().map(Scope::from)))
+    }
+}
+
+impl From<Scope> for SystemdRecord {
+    fn from(Scope { unit, socket }: Scope) -> Self {
+        Self { unit, socket }
+    }
+}
+
+impl From<SystemdRecord> for Scope {
+    fn from(SystemdRecord { unit, socket }: SystemdRecord) -> Self {
+        Self { unit, socket }
     }
 }

@@ -37,6 +37,7 @@ pub use creel_spawn::RootChange;
 pub use delete::Deletion;
 pub use error::LifecycleError;
 pub use exec::Exec;
+pub use group::{Groups, Managers};
 pub use id::ContainerId;
 pub use preserved::preserved;
 pub use record::Record;

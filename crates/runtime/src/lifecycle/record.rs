@@ -110,6 +110,19 @@ pub struct CgroupRecord {
     pub base: PathBuf,
     /// Its name below it.
     pub name: String,
+    /// The unit of systemd's that it belongs to, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub systemd: Option<SystemdRecord>,
+}
+
+/// A unit of systemd's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SystemdRecord {
+    /// Its name.
+    pub unit: String,
+    /// The socket by which systemd was asked for it.
+    pub socket: PathBuf,
 }
 
 /// What a held process has still to do, see [`Rest`].

@@ -22,11 +22,9 @@ impl Hierarchy {
     /// Says why there is none: nothing mounted, or only to be read, version 1 without being root, or
     /// a group that is not delegated.
     pub fn detect() -> Result<Self, CgroupError> {
-        let mount = Path::new(MOUNT);
         let mounts = || fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let controllers = fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
-        if !controllers.trim().is_empty() {
-            return match detect_v2(mount) {
+        if Self::is_v2() {
+            return match detect_v2(Path::new(MOUNT)) {
                 Err(_) if is_read_only(&mounts()) => Err(CgroupError::ReadOnly),
                 found => found,
             };
@@ -35,6 +33,19 @@ impl Hierarchy {
         let all = USUAL.iter().map(|controller| base.join(controller));
         let usable = all.filter(|path| path.exists()).all(|path| writable(&path));
         if usable { Ok(Self::V1(base)) } else { Err(CgroupError::RootOnly) }
+    }
+
+    /// Whether `/sys/fs/cgroup` is version 2 with controllers, whoever may make groups there.
+    #[must_use]
+    pub fn is_v2() -> bool {
+        let controllers = fs::read_to_string(Path::new(MOUNT).join("cgroup.controllers"));
+        controllers.is_ok_and(|names| !names.trim().is_empty())
+    }
+
+    /// All of version 2, in which systemd's groups have their names.
+    #[must_use]
+    pub fn v2() -> Self {
+        Self::V2(MOUNT.into())
     }
 
     /// The group of version 2 that was found in place of all of the mount: another process may find
@@ -88,7 +99,7 @@ fn is_read_only(mountinfo: &str) -> bool {
 }
 
 /// The line of version 2 in `/proc/PID/cgroup` (`cgroups(7)`); `..` is for groups out of sight.
-fn own_group(text: &str) -> Option<&str> {
+pub(super) fn own_group(text: &str) -> Option<&str> {
     let name = text.lines().find_map(|line| line.strip_prefix("0::"))?;
     (name.starts_with('/') && !name.split('/').any(|part| part == "..")).then_some(name)
 }

@@ -1,7 +1,7 @@
 //! Which devices a group may open: the controller of version 1, or the program that version 2 asks
 //! in its place.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
@@ -11,11 +11,12 @@ use creel_sys::bpf;
 pub use creel_codec::bpf::device::{Access, Devices, Rule as DeviceRule};
 
 use super::{Cgroup, CgroupError, Hierarchy, access, write};
+use crate::userns::is_machines_root;
 
 impl Cgroup {
     /// Sets which devices can be opened. Does nothing where version 1 has no such controller (the
-    /// container's devices are those in its `/dev` then), nor below the first user namespace, where
-    /// the kernel lets nobody make or open a device that its owner has not given.
+    /// container's devices are those in its `/dev` then), nor for a user or below the first user
+    /// namespace, where the kernel lets nobody make or open a device that its owner has not given.
     ///
     /// # Errors
     /// Fails if the controller refuses a rule, or the kernel the program.
@@ -57,16 +58,9 @@ fn filter(directory: &Path, rules: &[DeviceRule]) -> Result<(), CgroupError> {
     let attached = bpf::load_device_program(&device::compile(rules))
         .and_then(|program| bpf::attach_to_cgroup(program.as_fd(), group.as_fd()));
     match attached {
-        Err(error) if error.raw_os_error() == Some(EPERM) && below_first_namespace() => Ok(()),
+        Err(error) if error.raw_os_error() == Some(EPERM) && !is_machines_root() => Ok(()),
         done => done.map_err(|source| CgroupError::DeviceFilter { path: directory.into(), source }),
     }
 }
 
 const EPERM: i32 = 1;
-
-/// Whether this process is in another user namespace than the machine's first, which maps every id
-/// to itself (`user_namespaces(7)`).
-fn below_first_namespace() -> bool {
-    let maps = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    maps.split_whitespace().ne(["0", "0", "4294967295"])
-}

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use creel_base::hint::Hint;
 
+use crate::systemd::SystemdError;
+
 /// Why a control group could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CgroupError {
@@ -83,6 +85,9 @@ pub enum CgroupError {
         /// The directory of the group.
         path: PathBuf,
     },
+    /// Systemd does not do what is asked of it.
+    #[error(transparent)]
+    Systemd(#[from] SystemdError),
     /// A file or directory of the group.
     #[error("could not access `{}`", path.display())]
     Access {
@@ -137,6 +142,7 @@ impl Hint for CgroupError {
             }
             Self::NotEmpty { .. } => Some("choose another by `linux.cgroupsPath`".into()),
             Self::Frozen { path } => Some(format!("thaw it, or remove `{}`", path.display())),
+            Self::Systemd(error) => error.hint(),
             Self::Name { .. } | Self::Refused { .. } | Self::Access { .. } => None,
         }
     }

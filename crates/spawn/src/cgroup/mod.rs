@@ -8,6 +8,7 @@ mod devices;
 mod error;
 mod give;
 mod measure;
+mod reach;
 mod setting;
 mod stop;
 
@@ -19,6 +20,8 @@ use std::path::{Path, PathBuf};
 pub use devices::{Access, DeviceRule, Devices};
 pub use error::{CgroupError, SettingError};
 pub use setting::{Missing, Setting};
+
+use crate::systemd::Scope;
 
 /// Those of version 1 that every group is made in; each costs two directory operations a container.
 const USUAL: [&str; 5] = ["memory", "cpu", "pids", "freezer", "devices"];
@@ -76,6 +79,8 @@ pub struct Cgroup {
     name: String,
     /// Of version 1: those that are mounted.
     controllers: Vec<&'static str>,
+    /// What systemd has made it with, if it has.
+    scope: Option<Scope>,
 }
 
 impl Cgroup {
@@ -102,7 +107,7 @@ impl Cgroup {
                 Vec::new()
             }
         };
-        let group = Self { hierarchy, name: name.into(), controllers };
+        let group = Self { hierarchy, name: name.into(), controllers, scope: None };
         let mut made = Vec::new();
         if let Err(error) = group.make(&mut made) {
             for directory in made {
@@ -127,7 +132,19 @@ impl Cgroup {
                 .collect(),
             Hierarchy::V2(_) => Vec::new(),
         };
-        Ok(Self { hierarchy, name: name.into(), controllers })
+        Ok(Self { hierarchy, name: name.into(), controllers, scope: None })
+    }
+
+    /// The group as that of a scope, with which it ends.
+    #[must_use]
+    pub fn of_scope(self, scope: Option<Scope>) -> Self {
+        Self { scope, ..self }
+    }
+
+    /// The scope that it is the group of, if systemd has made it.
+    #[must_use]
+    pub fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
     }
 
     /// Makes the directories and tells which it has made.
@@ -234,12 +251,16 @@ impl Cgroup {
         self.controllers.iter().map(open).collect()
     }
 
-    /// Opens the directory, for starting a process in it; `None` for version 1, which cannot.
+    /// Opens the directory, for starting a process in it; `None` for version 1, which cannot, and where
+    /// systemd moves it there.
     ///
     /// # Errors
     /// Fails if the directory cannot be opened.
     pub fn open(&self) -> Result<Option<OwnedFd>, CgroupError> {
         let Hierarchy::V2(mount) = &self.hierarchy else { return Ok(None) };
+        if self.mover().is_some() {
+            return Ok(None);
+        }
         let path = mount.join(&self.name);
         Ok(Some(access(&path, File::open(&path))?.into()))
     }

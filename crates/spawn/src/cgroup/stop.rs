@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Cgroup, CgroupError, Hierarchy, access, write};
+use crate::systemd::Scope;
 
 /// How long the kernel may take until processes have left, or have stopped.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -95,12 +96,18 @@ impl Cgroup {
         listed.map(drop)
     }
 
-    /// Removes the group, with those that its processes have made below it. Processes that are still in it are killed, and for two seconds it is
-    /// waited for them to leave. A group that is gone is no failure.
+    /// Removes the group, with those that its processes have made below it, and its scope. Processes that
+    /// are still in it are killed, and for two seconds it is waited for them to leave. A group that is
+    /// gone is no failure.
     ///
     /// # Errors
-    /// Fails if processes or groups remain in it.
+    /// Fails if processes or groups remain in it, or if systemd does not end the scope.
     pub fn remove(&self) -> Result<(), CgroupError> {
+        self.remove_directories()?;
+        Ok(self.scope().map_or(Ok(()), Scope::stop)?)
+    }
+
+    fn remove_directories(&self) -> Result<(), CgroupError> {
         let deadline = Instant::now() + PATIENCE;
         let mut killed = false;
         for directory in self.directories() {

@@ -160,6 +160,13 @@ pub fn is_initial() -> Result<bool, UsernsError> {
     Ok(text.split_whitespace().eq(["0", "0", "4294967295"]))
 }
 
+/// Whether this process is root and in the machine's own user namespace: elsewhere nobody gives away
+/// rights over devices, and the system's services are others'.
+#[must_use]
+pub fn is_machines_root() -> bool {
+    rustix::process::geteuid().is_root() && is_initial().unwrap_or(false)
+}
+
 /// Moves this process into a new user and a new mount namespace with these ids. It is root there if
 /// id 0 is mapped to its own; mounts made there are seen by nobody else, and those of the host
 /// still arrive.

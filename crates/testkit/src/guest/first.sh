@@ -9,4 +9,6 @@ busybox mount -t devtmpfs dev /dev
 busybox mount -t ext4 /dev/vda /root
 busybox mount --move /dev /root/dev
 busybox cp -a /files/. /root/
-exec busybox switch_root /root /bin/sh /guest.sh
+first="/bin/sh /guest.sh"
+if [ -e /root/etc/systemd/system/guest.service ]; then first=/lib/systemd/systemd; fi
+exec busybox switch_root /root $first

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use creel_runtime::lifecycle::{self, Console, ContainerId, Create, Deletion, RootChange, Runtime};
+use creel_runtime::lifecycle::{
+    self, Console, ContainerId, Create, Deletion, Groups, RootChange, Runtime,
+};
 
 use super::Id;
 use super::handed::Handed;
@@ -51,10 +53,11 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    pub(super) fn create(&self) -> Result<Create, Failure> {
+    pub(super) fn create(&self, groups: Groups) -> Result<Create, Failure> {
         let bundle = lifecycle::Bundle::open(&self.bundle, self.config.as_deref())?;
         let handed = self.handed.descriptors()?;
         Ok(Create {
+            groups,
             preserved: handed.all,
             environment: handed.variables,
             pidfd_socket: self.handed.pidfd_socket.clone(),
@@ -82,8 +85,8 @@ impl Bundle {
     }
 }
 
-pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
-    let (id, create) = (args.id.parse()?, args.bundle.create()?);
+pub(crate) fn run(args: &Args, runtime: &Runtime, groups: Groups) -> Result<ExitCode, Failure> {
+    let (id, create) = (args.id.parse()?, args.bundle.create(groups)?);
     protection::ensure_for(&create.bundle)?;
     let running = runtime.create(&id, &create)?;
     args.bundle.tell_of(running.pid(), &id, runtime)?;

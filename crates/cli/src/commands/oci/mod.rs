@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod exec;
+mod groups;
 mod handed;
 mod journal;
 mod kill;
@@ -21,12 +22,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args as _;
-use creel_runtime::lifecycle::{ContainerId, Runtime};
+use creel_runtime::lifecycle::{ContainerId, Groups, Runtime};
 
 use super::narrow::{self, Definition};
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::Globals;
+use groups::Manager;
 use journal::{Journal, LogFormat};
 
 /// What this program itself failing ends with, as in runc.
@@ -57,6 +59,12 @@ struct Options {
     /// How to write it there
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     log_format: LogFormat,
+    /// Have systemd make the control groups, whose names are `slice:prefix:name` then
+    #[arg(long)]
+    systemd_cgroup: bool,
+    /// Who makes control groups
+    #[arg(long, value_enum, default_value_t, value_name = "NAME")]
+    cgroup_manager: Manager,
     /// Taken for callers of other runtimes
     #[arg(long, hide = true)]
     debug: bool,
@@ -137,7 +145,7 @@ impl Command {
     fn run(&self, oci: &Options, globals: &Globals) -> Result<ExitCode, Failure> {
         let runtime = || oci.runtime(globals);
         match self {
-            Self::Create(args) => create::run(args, &runtime()?),
+            Self::Create(args) => create::run(args, &runtime()?, oci.groups()),
             Self::Delete(args) => delete::run(args, &runtime()?),
             Self::Exec(args) => exec::run(args, &runtime()?),
             Self::Kill(args) => kill::run(args, &runtime()?),
@@ -145,7 +153,7 @@ impl Command {
             Self::Pause(args) => pause::run(args, &runtime()?),
             Self::Ps(args) => ps::run(args, &runtime()?),
             Self::Resume(args) => resume::run(args, &runtime()?),
-            Self::Run(args) => run::run(args, &runtime()?),
+            Self::Run(args) => run::run(args, &runtime()?, oci.groups()),
             Self::Spec(args) => spec::run(args),
             Self::Start(args) => start::run(args, &runtime()?),
             Self::State(args) => state::run(args, &runtime()?),
@@ -155,6 +163,10 @@ impl Command {
 }
 
 impl Options {
+    fn groups(&self) -> Groups {
+        if self.systemd_cgroup { Manager::Systemd.groups() } else { self.cgroup_manager.groups() }
+    }
+
     fn runtime(&self, globals: &Globals) -> Result<Runtime, Failure> {
         let root = self.root.clone().unwrap_or_else(|| globals.runtime_root());
         Ok(Runtime::open(&root)?)

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use creel_runtime::lifecycle::{Console, ContainerId, Create, Deletion, Runtime};
+use creel_runtime::lifecycle::{Console, ContainerId, Create, Deletion, Groups, Runtime};
 
 use super::Id;
 use super::create::Bundle;
@@ -28,8 +28,8 @@ pub(crate) struct Args {
     bundle: Bundle,
 }
 
-pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
-    let (id, create) = (args.id.parse()?, args.bundle.create()?);
+pub(crate) fn run(args: &Args, runtime: &Runtime, groups: Groups) -> Result<ExitCode, Failure> {
+    let (id, create) = (args.id.parse()?, args.bundle.create(groups)?);
     protection::ensure_for(&create.bundle)?;
     if args.detach {
         let running = runtime.run(&id, &create)?;
