@@ -164,8 +164,9 @@ struct Making<'a> {
 impl Making<'_> {
     fn make(&self) -> Result<Running, LifecycleError> {
         let spec = self.bundle.resolve();
-        let id = self.directory.id.as_str();
-        group::within(id, &spec, &self.create.groups, |group| self.make_in(&spec, group))
+        group::within(self.directory, &spec, &self.create.groups, |group| {
+            self.make_in(&spec, group)
+        })
     }
 
     fn make_in(&self, spec: &Spec, group: Option<&Arc<Cgroup>>) -> Result<Running, LifecycleError> {

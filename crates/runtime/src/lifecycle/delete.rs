@@ -50,9 +50,8 @@ impl Runtime {
     ) -> Result<Vec<LifecycleError>, LifecycleError> {
         let directory = Directory::open(&self.root, id)?;
         let record = match directory.record() {
-            // What a killed `create` has left.
-            Err(LifecycleError::NoContainer { .. }) if how == Deletion::Forced => {
-                return directory.remove().map(|()| Vec::new());
+            Err(LifecycleError::Unfinished { .. }) if how == Deletion::Forced => {
+                return remove_unfinished(directory).map(|()| Vec::new());
             }
             record => record?,
         };
@@ -72,6 +71,15 @@ impl Runtime {
         let hooks = Hooks::of(id, &record.bundle, &spec)?;
         Ok(hooks.map_or_else(Vec::new, |hooks| hooks.run_stopped()))
     }
+}
+
+/// Removes what a killed `create` has left. Its process ends with it, so a group that has processes is
+/// another's, which it had not yet looked at.
+fn remove_unfinished(directory: Directory<'_>) -> Result<(), LifecycleError> {
+    if let Some(group) = directory.noted().and_then(|noted| noted.open().ok()) {
+        group.remove_unused();
+    }
+    directory.remove()
 }
 
 /// Kills all processes and waits for the first one's end, which is that of all others of its process

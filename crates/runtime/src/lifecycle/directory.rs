@@ -1,20 +1,23 @@
 //! The directory of one container.
 
+use std::io::Write as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use creel_base::atomic::{self, Durability};
-use creel_base::path::Dir;
+use creel_base::path::{Action, Dir, PathError};
 use rustix::fs::Mode;
 
 use super::error::LifecycleError;
 use super::id::ContainerId;
-use super::record::Record;
+use super::record::{CgroupRecord, Record};
 
 const RECORD: &str = "container.json";
 const SOCKET: &str = "start";
+/// What is left in it counts only until there is a record.
+const GROUP: &str = "group.json";
 /// The most that a record takes, in bytes.
 const MAX_RECORD: u64 = 32 << 20;
 
@@ -30,7 +33,8 @@ impl<'a> Directory<'a> {
     pub(super) fn create(root: &'a Dir, id: &ContainerId) -> Result<Self, LifecycleError> {
         match root.mkdir(id.as_str(), Mode::RWXU) {
             Err(error) if error.is_already_exists() => {
-                Err(LifecycleError::Exists { id: id.to_string() })
+                let whole = root.exists(Path::new(id.as_str()).join(RECORD)).unwrap_or(true);
+                Err(LifecycleError::Exists { id: id.to_string(), whole })
             }
             made => {
                 made?;
@@ -50,9 +54,8 @@ impl<'a> Directory<'a> {
 
     pub(super) fn record(&self) -> Result<Record, LifecycleError> {
         let text = match self.dir.read(RECORD, MAX_RECORD) {
-            // It is being made, or that was cut off.
             Err(error) if error.is_not_found() => {
-                return Err(LifecycleError::NoContainer { id: self.id.to_string() });
+                return Err(LifecycleError::Unfinished { id: self.id.to_string() });
             }
             text => text?,
         };
@@ -67,6 +70,22 @@ impl<'a> Directory<'a> {
             .map_err(|source| LifecycleError::document(&path, b"", source))?;
         atomic::replace(&self.dir, RECORD, &text, Mode::RUSR | Mode::WUSR, Durability::Process)?;
         Ok(())
+    }
+
+    /// Writes down which control group is about to be made.
+    pub(super) fn note(&self, group: &CgroupRecord) -> Result<(), LifecycleError> {
+        let path = self.dir.path().join(GROUP);
+        let text = serde_json::to_vec(group)
+            .map_err(|source| LifecycleError::document(&path, b"", source))?;
+        let mut file = self.dir.create_new(GROUP, Mode::RUSR | Mode::WUSR)?;
+        file.write_all(&text).map_err(|error| PathError::new(Action::Write, path, error))?;
+        Ok(())
+    }
+
+    /// The control group that was about to be made. What is not there as a whole was followed by none.
+    pub(super) fn noted(&self) -> Option<CgroupRecord> {
+        let text = self.dir.read(GROUP, MAX_RECORD).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
     /// The socket by a path of any length of the directory's: names of sockets are short.

@@ -30,11 +30,19 @@ pub enum LifecycleError {
         /// Its name.
         id: String,
     },
+    /// Nothing can be done with it yet but to delete it by force.
+    #[error("container `{id}` does not exist: it is being made, or that was cut off")]
+    Unfinished {
+        /// Its name.
+        id: String,
+    },
     /// The name is taken.
     #[error("container with id `{id}` already exists")]
     Exists {
         /// The name.
         id: String,
+        /// Whether it was made as a whole.
+        whole: bool,
     },
     /// The state forbids it.
     #[error("cannot {action} container `{id}`: container not running (it is {status})")]
@@ -184,7 +192,12 @@ impl Hint for LifecycleError {
             Self::Id { .. } => {
                 Some("use letters, digits, `_`, `+`, `-` and `.`, with no dot in front".into())
             }
-            Self::Exists { id } => Some(format!("choose another, or run `creel oci delete {id}`")),
+            Self::Exists { id, whole: true } => {
+                Some(format!("choose another, or run `creel oci delete {id}`"))
+            }
+            Self::Exists { id, whole: false } | Self::Unfinished { id } => {
+                Some(format!("if what made it was killed, run `creel oci delete --force {id}`"))
+            }
             Self::NotStopped { id, .. } => {
                 Some(format!("run `creel oci kill {id} KILL`, or `creel oci delete --force {id}`"))
             }

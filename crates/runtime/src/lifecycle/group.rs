@@ -8,6 +8,7 @@ use creel_spawn::systemd::Scope;
 use creel_spawn::userns::is_machines_root;
 use rustix::process::geteuid;
 
+use super::directory::Directory;
 use super::error::LifecycleError;
 use super::record::{CgroupRecord, Record, SystemdRecord};
 use crate::cgroup::systemd::{self, Unit};
@@ -57,7 +58,7 @@ impl Managers {
 /// # Errors
 /// What `make` says, or why there is no group; no group remains then.
 pub(super) fn within<T>(
-    id: &str,
+    directory: &Directory<'_>,
     spec: &Spec,
     groups: &Groups,
     make: impl FnOnce(Option<&Arc<Cgroup>>) -> Result<T, LifecycleError>,
@@ -66,11 +67,17 @@ pub(super) fn within<T>(
     let linux = spec.linux.as_ref().unwrap_or(&empty);
     let resources = linux.resources.as_ref().unwrap_or(&nothing);
     let path = linux.cgroups_path.as_deref().filter(|path| !path.is_empty());
+    let id = directory.id.as_str();
     match groups {
         Groups::Nobody => make(None),
         Groups::Files => match Hierarchy::detect() {
             Err(_) if path.is_none() && !resources.limit_anything() => make(None),
-            found => fill(by_files(found?, id, path, resources)?, spec, make),
+            found => {
+                let (hierarchy, name) = (found?, path.map_or(id, |path| path.trim_matches('/')));
+                // Whoever kills this process from now on leaves a group that can be found.
+                directory.note(&CgroupRecord::named(&hierarchy, name))?;
+                fill(by_files(hierarchy, id, path, resources)?, spec, make)
+            }
         },
         Groups::Systemd(managers) => {
             if !Hierarchy::is_v2() {
@@ -151,12 +158,16 @@ impl Record {
 
 impl CgroupRecord {
     pub(super) fn of(group: &Cgroup) -> Self {
-        let (version, base) = match group.hierarchy() {
+        let systemd = group.scope().cloned().map(SystemdRecord::from);
+        Self { systemd, ..Self::named(group.hierarchy(), group.name()) }
+    }
+
+    fn named(hierarchy: &Hierarchy, name: &str) -> Self {
+        let (version, base) = match hierarchy {
             Hierarchy::V1(base) => (1, base),
             Hierarchy::V2(base) => (2, base),
         };
-        let systemd = group.scope().cloned().map(SystemdRecord::from);
-        Self { version, base: base.clone(), name: group.name().into(), systemd }
+        Self { version, base: base.clone(), name: name.into(), systemd: None }
     }
 
     fn hierarchy(&self) -> Hierarchy {

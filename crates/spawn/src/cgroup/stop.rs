@@ -107,6 +107,19 @@ impl Cgroup {
         Ok(self.scope().map_or(Ok(()), Scope::stop)?)
     }
 
+    /// Removes the group if it has neither groups below it nor processes, for whose end it waits two
+    /// seconds; else it stays.
+    pub fn remove_unused(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        for directory in self.directories() {
+            while matches!(fs::remove_dir(&directory), Err(error) if error.kind() == ErrorKind::ResourceBusy)
+                && Instant::now() < deadline
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
     fn remove_directories(&self) -> Result<(), CgroupError> {
         let deadline = Instant::now() + PATIENCE;
         let mut killed = false;
