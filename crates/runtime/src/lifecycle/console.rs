@@ -34,14 +34,19 @@ pub(super) fn hand_over(
 }
 
 fn send_to(path: &Path, name: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
-    send(&UnixStream::connect(path)?, name, descriptor)
+    send(UnixStream::connect(path)?.as_fd(), name, descriptor)
 }
 
-fn send(stream: &UnixStream, name: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
+/// Sends a text and a descriptor on a socket that is connected.
+pub(super) fn send(
+    socket: BorrowedFd<'_>,
+    text: &[u8],
+    descriptor: BorrowedFd<'_>,
+) -> io::Result<()> {
     let descriptors = [descriptor];
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    sendmsg(stream.as_fd(), &[IoSlice::new(name)], &mut control, SendFlags::NOSIGNAL)?;
+    sendmsg(socket, &[IoSlice::new(text)], &mut control, SendFlags::NOSIGNAL)?;
     Ok(())
 }

@@ -68,6 +68,8 @@ pub struct Create {
     pub pidfd_socket: Option<PathBuf>,
     /// Whether it keeps the caller's session keyring.
     pub shares_keyring: bool,
+    /// Whether it gets a socket to tell that it is ready ([`Runtime::notices`]).
+    pub notifies: bool,
 }
 
 impl From<Bundle> for Create {
@@ -84,6 +86,7 @@ impl From<Bundle> for Create {
             warn: None,
             pidfd_socket: None,
             shares_keyring: false,
+            notifies: false,
         }
     }
 }
@@ -163,7 +166,10 @@ struct Making<'a> {
 
 impl Making<'_> {
     fn make(&self) -> Result<Running, LifecycleError> {
-        let spec = self.bundle.resolve();
+        let mut spec = self.bundle.resolve();
+        if self.create.notifies {
+            self.directory.add_notices(&mut spec)?;
+        }
         group::within(self.directory, &spec, &self.create.groups, |group| {
             self.make_in(&spec, group)
         })

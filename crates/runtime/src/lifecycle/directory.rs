@@ -88,9 +88,25 @@ impl<'a> Directory<'a> {
         serde_json::from_slice(&text).ok()
     }
 
-    /// The socket by a path of any length of the directory's: names of sockets are short.
-    fn socket_path(&self) -> PathBuf {
-        format!("/proc/self/fd/{}/{SOCKET}", self.dir.as_fd().as_raw_fd()).into()
+    /// A file of the directory's by a path that is short, whatever that of the directory: names of
+    /// sockets are.
+    pub(super) fn way_to(&self, name: &str) -> PathBuf {
+        format!("/proc/self/fd/{}/{name}", self.dir.as_fd().as_raw_fd()).into()
+    }
+
+    /// A file of the directory's, absolute.
+    pub(super) fn path_of(&self, name: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::path::absolute(&path).unwrap_or(path)
+    }
+
+    /// Makes a directory in it, with exactly this mode.
+    pub(super) fn make_directory(&self, name: &str, mode: Mode) -> Result<(), LifecycleError> {
+        Ok(self.dir.mkdir_open(name, mode)?.set_mode(mode)?)
+    }
+
+    pub(super) fn has(&self, name: &str) -> Result<bool, LifecycleError> {
+        Ok(self.dir.exists(name)?)
     }
 
     fn socket_error(&self) -> impl FnOnce(std::io::Error) -> LifecycleError {
@@ -100,13 +116,13 @@ impl<'a> Directory<'a> {
 
     /// Makes the socket that the first process waits on.
     pub(super) fn listen(&self) -> Result<Arc<OwnedFd>, LifecycleError> {
-        let listener = UnixListener::bind(self.socket_path()).map_err(self.socket_error())?;
+        let listener = UnixListener::bind(self.way_to(SOCKET)).map_err(self.socket_error())?;
         Ok(Arc::new(listener.into()))
     }
 
     /// Connects to the socket, which starts the first process.
     pub(super) fn connect(&self) -> Result<UnixStream, LifecycleError> {
-        UnixStream::connect(self.socket_path()).map_err(self.socket_error())
+        UnixStream::connect(self.way_to(SOCKET)).map_err(self.socket_error())
     }
 
     /// Notes that the container has been started.
@@ -116,7 +132,7 @@ impl<'a> Directory<'a> {
 
     /// Whether the container still waits for its start.
     pub(super) fn waits(&self) -> Result<bool, LifecycleError> {
-        Ok(self.dir.exists(SOCKET)?)
+        self.has(SOCKET)
     }
 
     pub(super) fn remove(self) -> Result<(), LifecycleError> {

@@ -9,6 +9,7 @@ use creel_runtime::lifecycle::{
 
 use super::Id;
 use super::handed::Handed;
+use super::service;
 use crate::failure::Failure;
 use crate::output;
 use crate::protection;
@@ -58,6 +59,7 @@ impl Bundle {
         let handed = self.handed.descriptors()?;
         Ok(Create {
             groups,
+            notifies: service::manager().is_some(),
             preserved: handed.all,
             environment: handed.variables,
             pidfd_socket: self.handed.pidfd_socket.clone(),

@@ -6,6 +6,7 @@ use creel_runtime::lifecycle::{Console, ContainerId, Create, Deletion, Groups, R
 
 use super::Id;
 use super::create::Bundle;
+use super::service;
 use crate::attach;
 use crate::failure::Failure;
 use crate::foreground::{self, Plain};
@@ -32,8 +33,9 @@ pub(crate) fn run(args: &Args, runtime: &Runtime, groups: Groups) -> Result<Exit
     let (id, create) = (args.id.parse()?, args.bundle.create(groups)?);
     protection::ensure_for(&create.bundle)?;
     if args.detach {
-        let running = runtime.run(&id, &create)?;
+        let (running, service) = service::run(runtime, &id, &create)?;
         args.bundle.tell_of(running.pid(), &id, runtime)?;
+        service.map_or(Ok(()), |service| service.hand_over())?;
         return Ok(ExitCode::SUCCESS);
     }
     let code = attended(args, runtime, &id, create);
@@ -57,7 +59,10 @@ fn attended(
         Console::None if create.bundle.wants_terminal() => Console::Caller,
         console => console,
     };
-    let running = runtime.run(id, &Create { console, ..create })?;
+    let (running, service) = service::run(runtime, id, &Create { console, ..create })?;
     args.bundle.tell_of(running.pid(), id, runtime)?;
+    if let Some(service) = service {
+        service.keep();
+    }
     foreground::run_plain(Plain::First(running), &signals)
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use creel_runtime::lifecycle::Runtime;
 
 use super::Id;
+use super::service::Service;
 use crate::failure::Failure;
 
 /// Start the program of a container that was created
@@ -15,6 +16,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
-    runtime.start(&args.id.parse()?)?;
+    let id = args.id.parse()?;
+    let service = Service::of(runtime, &id)?;
+    runtime.start(&id)?;
+    service.map_or(Ok(()), |service| service.hand_over())?;
     Ok(ExitCode::SUCCESS)
 }
