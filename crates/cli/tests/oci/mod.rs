@@ -1,8 +1,10 @@
 //! Bundles and `creel oci` on them; needs root and a static `/bin/busybox`.
 #![allow(dead_code, clippy::unwrap_used)] // not every test uses all of it
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{PermissionsExt as _, chown, lchown, symlink};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -17,13 +19,22 @@ pub(crate) struct Bundle {
     directory: tempfile::TempDir,
     /// The runtime that is used.
     pub(crate) program: PathBuf,
+    /// Who runs it, if that is not root.
+    user: Option<u32>,
+    /// What starts it.
+    through: Vec<&'static str>,
 }
 
 impl Bundle {
     /// One that runs a shell script.
     pub(crate) fn new(script: &str) -> Self {
         let program = env!("CARGO_BIN_EXE_creel").into();
-        let bundle = Self { directory: tempfile::tempdir().unwrap(), program };
+        let bundle = Self {
+            directory: tempfile::tempdir().unwrap(),
+            program,
+            user: None,
+            through: Vec::new(),
+        };
         let bin = bundle.path("rootfs/bin");
         fs::create_dir_all(&bin).unwrap();
         fs::copy("/bin/busybox", bin.join("busybox")).unwrap();
@@ -38,6 +49,34 @@ impl Bundle {
             spec["linux"]["cgroupsPath"] = format!("/creel-test/{}", bundle.id()).into();
         });
         bundle
+    }
+
+    /// One that an ordinary user runs, who is root in it and asks for no control group.
+    pub(crate) fn of_user(script: &str) -> Self {
+        let mut bundle = Self::new(script);
+        bundle.user = Some(USER);
+        bundle.change(|spec| {
+            let map = json!([{"containerID": 0, "hostID": USER, "size": 1}]);
+            let linux = spec["linux"].as_object_mut().unwrap();
+            linux.insert("uidMappings".into(), map.clone());
+            linux.insert("gidMappings".into(), map);
+            linux["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+            linux.remove("cgroupsPath");
+            // The group of terminals has no id there.
+            for mount in spec["mounts"].as_array_mut().unwrap() {
+                if let Some(options) = mount.get_mut("options").and_then(Value::as_array_mut) {
+                    options.retain(|option| option != "gid=5");
+                }
+            }
+        });
+        give(&bundle.path(""), USER);
+        bundle
+    }
+
+    /// The user is root in a namespace in which a script runs the runtime, which is `$0`, with `$@`.
+    pub(crate) fn in_namespace(mut self, script: &'static str) -> Self {
+        self.through = vec!["unshare", "--user", "--map-root-user", "sh", "-c", script];
+        self
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -58,8 +97,16 @@ impl Bundle {
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.current_dir(self.path("")).args(["oci", "--root"]).arg(self.path("states"));
+        let mut start = self.through.iter().map(OsStr::new).chain([self.program.as_os_str()]);
+        let mut command = Command::new(start.next().unwrap());
+        command
+            .args(start)
+            .current_dir(self.path(""))
+            .args(["oci", "--root"])
+            .arg(self.path("states"));
+        if let Some(user) = self.user {
+            command.uid(user).gid(user).env_remove("XDG_RUNTIME_DIR");
+        }
         command.args(words);
         command
     }
@@ -184,6 +231,20 @@ impl Bundle {
             });
         });
         outer
+    }
+}
+
+/// An ordinary user, who need not have a name.
+const USER: u32 = 54_321;
+
+/// Makes a user the owner of a directory and of all below it.
+fn give(directory: &Path, user: u32) {
+    lchown(directory, Some(user), Some(user)).unwrap();
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap().is_dir() {
+            true => give(&entry.path(), user),
+            false => lchown(entry.path(), Some(user), Some(user)).unwrap(),
+        }
     }
 }
 

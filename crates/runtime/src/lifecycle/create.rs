@@ -18,6 +18,7 @@ use super::error::LifecycleError;
 use super::group::{self, Groups};
 use super::hooks::{Files, Hooks};
 use super::id::ContainerId;
+use super::privileges;
 use super::record::{CgroupRecord, Record, VERSION};
 use super::supervision::supervision;
 use crate::container::{ContainerError, Identity, Running, supervised};
@@ -54,6 +55,9 @@ pub struct Create {
     pub console: Console,
     /// Who makes its control group.
     pub groups: Groups,
+    /// Whether control groups may be out of reach, and are those of the user's session where systemd
+    /// makes them; else that depends on who this process runs as.
+    pub rootless: Option<bool>,
     /// How the root file system becomes the container's root.
     pub root_change: RootChange,
     /// Its standard descriptors and those that follow them, unless it has a terminal.
@@ -79,6 +83,7 @@ impl From<Bundle> for Create {
             bundle,
             console: Console::default(),
             groups: Groups::default(),
+            rootless: None,
             root_change: RootChange::default(),
             stdio: Stdio::default(),
             preserved: Vec::new(),
@@ -170,9 +175,8 @@ impl Making<'_> {
         if self.create.notifies {
             self.directory.add_notices(&mut spec)?;
         }
-        group::within(self.directory, &spec, &self.create.groups, |group| {
-            self.make_in(&spec, group)
-        })
+        let groups = (&self.create.groups, self.create.rootless);
+        group::within(self.directory, &spec, groups, |group| self.make_in(&spec, group))
     }
 
     fn make_in(&self, spec: &Spec, group: Option<&Arc<Cgroup>>) -> Result<Running, LifecycleError> {
@@ -188,7 +192,7 @@ impl Making<'_> {
             root_change,
             shares_keyring: self.create.shares_keyring,
             preserved: self.create.preserved.clone(),
-            ..Options::default()
+            ..privileges::options(spec)?
         };
         let mut plan = lower(spec, &options)?;
         if let (Some(warn), Some(process)) = (self.create.warn, &spec.process) {

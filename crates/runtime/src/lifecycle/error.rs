@@ -7,6 +7,7 @@ use creel_base::hint::Hint;
 use creel_base::path::PathError;
 use creel_spawn::SpawnError;
 use creel_spawn::cgroup::CgroupError;
+use creel_spawn::userns::UsernsError;
 
 use super::locate::path_at;
 use super::state::Status;
@@ -54,6 +55,13 @@ pub enum LifecycleError {
         /// Its state.
         status: Status,
     },
+    /// A user has a container with limits or a path only where groups are the user's. The words are what
+    /// callers look for.
+    #[error(
+        "unable to apply cgroup configuration: permission denied: rootless needs no limits + no \
+         cgrouppath when no permission is granted for cgroups"
+    )]
+    NoGroup(#[source] CgroupError),
     /// Groups of version 1 are not systemd's alone.
     #[error("systemd makes control groups of version 2 only, and this machine has version 1")]
     SystemdNeedsV2,
@@ -159,6 +167,12 @@ pub enum LifecycleError {
     /// The control group refuses.
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+    /// The ids of the container cannot be had.
+    #[error(transparent)]
+    Users(#[from] UsernsError),
+    /// Nobody but root has a container in the caller's user namespace. The words are what callers look for.
+    #[error("rootless container requires user namespaces")]
+    NeedsUserNamespace,
     /// The process cannot be made ready or started.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
@@ -201,11 +215,15 @@ impl Hint for LifecycleError {
             Self::NotStopped { id, .. } => {
                 Some(format!("run `creel oci kill {id} KILL`, or `creel oci delete --force {id}`"))
             }
+            Self::Users(error) => error.hint(),
+            Self::NeedsUserNamespace => {
+                Some("add `{\"type\": \"user\"}` to `linux.namespaces`, and mappings of ids".into())
+            }
             Self::Foreign { .. } => Some("name a directory of your own by `--root`".into()),
             Self::Path(error) => error.hint(),
             Self::Lower(error) => error.hint(),
             Self::Resources(error) => error.hint(),
-            Self::Cgroup(error) => error.hint(),
+            Self::Cgroup(error) | Self::NoGroup(error) => error.hint(),
             Self::Spawn(error) => error.hint(),
             Self::Container(error) => error.hint(),
             _ => None,

@@ -42,8 +42,8 @@ pub struct Managers {
 impl Managers {
     /// Those for this process, and the slice that its containers are in where none is named. Who is root
     /// in a namespace only may be so as a user, or in a container that has a systemd of its own.
-    fn choose(&self) -> (Vec<PathBuf>, &'static str) {
-        if is_machines_root() {
+    fn choose(&self, rootless: Option<bool>) -> (Vec<PathBuf>, &'static str) {
+        if !rootless.unwrap_or_else(|| !is_machines_root()) {
             return (self.system.clone(), "system.slice");
         }
         let system = self.system.iter().filter(|_| geteuid().is_root());
@@ -53,14 +53,15 @@ impl Managers {
 
 /// Makes the control group, that of `linux.cgroupsPath` or one of the container's name, and what is to
 /// be in it. There is none where there is no place for one and neither a limit nor a path was asked
-/// for, as for a user without a delegated group; devices cannot be had there in any case.
+/// for, as for a user without a delegated group; devices cannot be had there in any case. Who says that
+/// this is not `rootless` insists on one.
 ///
 /// # Errors
 /// What `make` says, or why there is no group; no group remains then.
 pub(super) fn within<T>(
     directory: &Directory<'_>,
     spec: &Spec,
-    groups: &Groups,
+    (groups, rootless): (&Groups, Option<bool>),
     make: impl FnOnce(Option<&Arc<Cgroup>>) -> Result<T, LifecycleError>,
 ) -> Result<T, LifecycleError> {
     let (empty, nothing) = (Linux::default(), Resources::default());
@@ -70,10 +71,13 @@ pub(super) fn within<T>(
     let id = directory.id.as_str();
     match groups {
         Groups::Nobody => make(None),
-        Groups::Files => match Hierarchy::detect() {
-            Err(_) if path.is_none() && !resources.limit_anything() => make(None),
+        Groups::Files => match place(path) {
+            Err(_) if path.is_none() && !resources.limit_anything() && rootless != Some(false) => {
+                make(None)
+            }
             found => {
-                let (hierarchy, name) = (found?, path.map_or(id, |path| path.trim_matches('/')));
+                let hierarchy = found.map_err(not_permitted)?;
+                let name = path.map_or(id, |path| path.trim_matches('/'));
                 // Whoever kills this process from now on leaves a group that can be found.
                 directory.note(&CgroupRecord::named(&hierarchy, name))?;
                 fill(by_files(hierarchy, id, path, resources)?, spec, make)
@@ -83,7 +87,7 @@ pub(super) fn within<T>(
             if !Hierarchy::is_v2() {
                 return Err(LifecycleError::SystemdNeedsV2);
             }
-            let (sockets, slice) = managers.choose();
+            let (sockets, slice) = managers.choose(rootless);
             let unit = Unit::of(path, id, slice)?;
             let asked = (id, resources, &spec.annotations);
             systemd::within(&sockets, &unit, asked, |group| fill(group, spec, make))?
@@ -103,6 +107,20 @@ fn fill<T>(
         let _ = group.remove();
     }
     made
+}
+
+/// Where the group is made. A path begins at the mount; where that is another's, at what is the user's
+/// own, as for engines that do not know where that is.
+fn place(path: Option<&str>) -> Result<Hierarchy, CgroupError> {
+    let absolute = path.filter(|path| path.starts_with('/'));
+    absolute.and_then(Hierarchy::v2_with).map_or_else(Hierarchy::detect, Ok)
+}
+
+fn not_permitted(error: CgroupError) -> LifecycleError {
+    match error {
+        CgroupError::RootOnly | CgroupError::NotDelegated { .. } => LifecycleError::NoGroup(error),
+        error => error.into(),
+    }
 }
 
 fn by_files(

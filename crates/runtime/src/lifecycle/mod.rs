@@ -20,6 +20,7 @@ mod locate;
 mod notices;
 mod pause;
 mod preserved;
+mod privileges;
 mod record;
 mod start;
 mod state;

@@ -133,8 +133,7 @@ pub(super) fn open(record: &Record, spec: &Spec) -> Result<Container, LifecycleE
         namespaces.retain(|kind| *kind != Namespace::User);
     }
     let cgroup = record.cgroup.as_ref().map(CgroupRecord::open).transpose()?.map(Arc::new);
-    let single = matches!(linux.gid_mappings.as_slice(), [map] if map.size == 1)
-        || joins(NamespaceKind::User) && denies_setgroups(pid);
+    let single = denies_setgroups(&pid.to_string());
     let identity = record.process.identity();
     let container = Container::open(identity, namespaces, single, cgroup)?;
     Ok(if joins(NamespaceKind::Pid) { container.among_others() } else { container })
@@ -146,7 +145,8 @@ fn shares(pid: i32, kind: Namespace) -> bool {
     link(&pid.to_string()) == link("self")
 }
 
-fn denies_setgroups(pid: i32) -> bool {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/setgroups"));
+/// Whether the user namespace of a process denies `setgroups`, as one with a single id does.
+pub(super) fn denies_setgroups(process: &str) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{process}/setgroups"));
     text.is_ok_and(|text| text.trim() == "deny")
 }

@@ -48,6 +48,16 @@ impl Hierarchy {
         Self::V2(MOUNT.into())
     }
 
+    /// All of version 2, if this process may make a group of a name there: if what is there of the way to
+    /// it is its user's.
+    #[must_use]
+    pub fn v2_with(name: &str) -> Option<Self> {
+        let path = Path::new(MOUNT).join(name.trim_start_matches('/'));
+        let there = path.ancestors().skip(1).find(|path| path.exists())?;
+        let usable = Self::is_v2() && writable(there) && writable(&there.join("cgroup.procs"));
+        usable.then(Self::v2)
+    }
+
     /// The group of version 2 that was found in place of all of the mount: another process may find
     /// another one.
     #[must_use]

@@ -14,7 +14,7 @@ use creel_sys::program::{Op, Program};
 use creel_sys::userns::unshare_with_mounts;
 
 use crate::plan::{IdMap, MapWriter, Namespace};
-pub use subordinate::{Ranges, Subordinate, ranges, subordinate};
+pub use subordinate::{Ranges, Subordinate, helpers, ranges, subordinate};
 
 /// The user and group ids of a user namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

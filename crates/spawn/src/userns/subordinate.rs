@@ -42,8 +42,7 @@ pub fn subordinate() -> Result<Subordinate, UsernsError> {
             return Err(UsernsError::NoRanges { path, name: known_as });
         }
     }
-    let writer =
-        MapWriter::Helpers { newuidmap: find("newuidmap")?, newgidmap: find("newgidmap")? };
+    let writer = helpers()?;
     let maps = IdMaps { uids: maps(uid, &uids), gids: maps(gid, &gids) };
     Ok(Subordinate { maps, writer })
 }
@@ -105,6 +104,14 @@ fn user_name(uid: u32) -> Option<String> {
     let number = uid.to_string();
     let line = passwd.lines().find(|line| line.split(':').nth(2) == Some(&number))?;
     line.split(':').next().filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// The helpers that write maps of more than the user's own id.
+///
+/// # Errors
+/// [`UsernsError::NoHelper`].
+pub fn helpers() -> Result<MapWriter, UsernsError> {
+    Ok(MapWriter::Helpers { newuidmap: find("newuidmap")?, newgidmap: find("newgidmap")? })
 }
 
 fn find(program: &'static str) -> Result<PathBuf, UsernsError> {

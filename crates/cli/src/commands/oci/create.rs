@@ -3,13 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use creel_runtime::lifecycle::{
-    self, Console, ContainerId, Create, Deletion, Groups, RootChange, Runtime,
-};
+use creel_runtime::lifecycle::{self, Console, ContainerId, Create, Deletion, RootChange, Runtime};
 
-use super::Id;
 use super::handed::Handed;
 use super::service;
+use super::{Id, groups};
 use crate::failure::Failure;
 use crate::output;
 use crate::protection;
@@ -54,11 +52,10 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    pub(super) fn create(&self, groups: Groups) -> Result<Create, Failure> {
+    pub(super) fn create(&self, groups: &groups::GroupOptions) -> Result<Create, Failure> {
         let bundle = lifecycle::Bundle::open(&self.bundle, self.config.as_deref())?;
         let handed = self.handed.descriptors()?;
-        Ok(Create {
-            groups,
+        Ok(groups.add_to(Create {
             notifies: service::manager().is_some(),
             preserved: handed.all,
             environment: handed.variables,
@@ -68,7 +65,7 @@ impl Bundle {
             console: self.console_socket.clone().map_or(Console::None, Console::Socket),
             root_change: if self.no_pivot { RootChange::Move } else { RootChange::Pivot },
             ..Create::from(bundle)
-        })
+        }))
     }
 
     /// Writes the process id where that was asked for; what nobody is told of does not stay.
@@ -87,7 +84,11 @@ impl Bundle {
     }
 }
 
-pub(crate) fn run(args: &Args, runtime: &Runtime, groups: Groups) -> Result<ExitCode, Failure> {
+pub(crate) fn run(
+    args: &Args,
+    runtime: &Runtime,
+    groups: &groups::GroupOptions,
+) -> Result<ExitCode, Failure> {
     let (id, create) = (args.id.parse()?, args.bundle.create(groups)?);
     protection::ensure_for(&create.bundle)?;
     let running = runtime.create(&id, &create)?;

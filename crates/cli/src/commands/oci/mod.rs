@@ -23,13 +23,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args as _;
-use creel_runtime::lifecycle::{ContainerId, Groups, Runtime};
+use creel_runtime::lifecycle::{ContainerId, Runtime};
 
 use super::narrow::{self, Definition};
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::Globals;
-use groups::Manager;
 use journal::{Journal, LogFormat};
 
 /// What this program itself failing ends with, as in runc.
@@ -60,12 +59,8 @@ struct Options {
     /// How to write it there
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     log_format: LogFormat,
-    /// Have systemd make the control groups, whose names are `slice:prefix:name` then
-    #[arg(long)]
-    systemd_cgroup: bool,
-    /// Who makes control groups
-    #[arg(long, value_enum, default_value_t, value_name = "NAME")]
-    cgroup_manager: Manager,
+    #[command(flatten)]
+    groups: groups::GroupOptions,
     /// Taken for callers of other runtimes
     #[arg(long, hide = true)]
     debug: bool,
@@ -146,7 +141,7 @@ impl Command {
     fn run(&self, oci: &Options, globals: &Globals) -> Result<ExitCode, Failure> {
         let runtime = || oci.runtime(globals);
         match self {
-            Self::Create(args) => create::run(args, &runtime()?, oci.groups()),
+            Self::Create(args) => create::run(args, &runtime()?, &oci.groups),
             Self::Delete(args) => delete::run(args, &runtime()?),
             Self::Exec(args) => exec::run(args, &runtime()?),
             Self::Kill(args) => kill::run(args, &runtime()?),
@@ -154,7 +149,7 @@ impl Command {
             Self::Pause(args) => pause::run(args, &runtime()?),
             Self::Ps(args) => ps::run(args, &runtime()?),
             Self::Resume(args) => resume::run(args, &runtime()?),
-            Self::Run(args) => run::run(args, &runtime()?, oci.groups()),
+            Self::Run(args) => run::run(args, &runtime()?, &oci.groups),
             Self::Spec(args) => spec::run(args),
             Self::Start(args) => start::run(args, &runtime()?),
             Self::State(args) => state::run(args, &runtime()?),
@@ -164,10 +159,6 @@ impl Command {
 }
 
 impl Options {
-    fn groups(&self) -> Groups {
-        if self.systemd_cgroup { Manager::Systemd.groups() } else { self.cgroup_manager.groups() }
-    }
-
     fn runtime(&self, globals: &Globals) -> Result<Runtime, Failure> {
         let root = self.root.clone().unwrap_or_else(|| globals.runtime_root());
         Ok(Runtime::open(&root)?)

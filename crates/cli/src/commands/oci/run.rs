@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use creel_runtime::lifecycle::{Console, ContainerId, Create, Deletion, Groups, Runtime};
+use creel_runtime::lifecycle::{Console, ContainerId, Create, Deletion, Runtime};
 
-use super::Id;
 use super::create::Bundle;
 use super::service;
+use super::{Id, groups};
 use crate::attach;
 use crate::failure::Failure;
 use crate::foreground::{self, Plain};
@@ -29,7 +29,11 @@ pub(crate) struct Args {
     bundle: Bundle,
 }
 
-pub(crate) fn run(args: &Args, runtime: &Runtime, groups: Groups) -> Result<ExitCode, Failure> {
+pub(crate) fn run(
+    args: &Args,
+    runtime: &Runtime,
+    groups: &groups::GroupOptions,
+) -> Result<ExitCode, Failure> {
     let (id, create) = (args.id.parse()?, args.bundle.create(groups)?);
     protection::ensure_for(&create.bundle)?;
     if args.detach {
