@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use crate::run::repository;
 
 /// Each crate and the crates of ours it may depend on, in any kind of dependency but for tests.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("sys", &[]),
     ("base", &["sys"]),
     ("codec", &["base"]),
@@ -18,9 +18,10 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("registry", &["image", "codec", "base", "sys"]),
     ("store", &["codec", "base", "sys"]),
     ("runtime", &["spawn", "codec", "base", "sys"]),
+    ("sandbox", &["spawn", "codec", "base", "sys"]),
     ("net", &["spawn", "codec", "base", "sys"]),
     ("manager", &["runtime", "net", "registry", "store", "image", "spawn", "codec", "base", "sys"]),
-    ("cli", &["manager", "runtime", "init", "image", "base"]),
+    ("cli", &["manager", "runtime", "sandbox", "init", "image", "base"]),
     ("testkit", &["image", "codec", "base", "sys"]),
     ("xtask", &["testkit", "base"]),
 ];

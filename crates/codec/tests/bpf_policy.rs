@@ -33,7 +33,8 @@ impl Random {
 
     fn cmp(&mut self) -> Cmp {
         let mask = self.value();
-        let ops = [Op::Eq, Op::Ne, Op::Lt, Op::Le, Op::Gt, Op::Ge, Op::MaskedEq(mask)];
+        let masked = [Op::MaskedEq(mask), Op::MaskedNe(mask)];
+        let ops = [Op::Eq, Op::Ne, Op::Lt, Op::Le, Op::Gt, Op::Ge, masked[0], masked[1]];
         Cmp { arg: self.below(6) as u8, op: self.one(&ops), value: self.value() }
     }
 

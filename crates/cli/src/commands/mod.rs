@@ -12,6 +12,7 @@ mod images;
 mod import;
 mod init;
 mod inspect;
+mod jail;
 mod login;
 mod logout;
 mod narrow;
@@ -60,6 +61,7 @@ enum Command {
     Import(import::Args),
     Init(init::Args),
     Inspect(inspect::Args),
+    Jail(jail::Args),
     Login(login::Args),
     Logout(logout::Args),
     Oci(Box<oci::Args>),
@@ -76,7 +78,7 @@ enum Command {
 }
 
 /// What defines each of the commands.
-const DEFINITIONS: [Definition; 25] = [
+const DEFINITIONS: [Definition; 26] = [
     ("commit", commit::Args::augment_args),
     ("completion", completion::Args::augment_args),
     ("df", df::Args::augment_args),
@@ -89,6 +91,7 @@ const DEFINITIONS: [Definition; 25] = [
     ("import", import::Args::augment_args),
     ("init", init::Args::augment_args),
     ("inspect", inspect::Args::augment_args),
+    ("jail", jail::Args::augment_args),
     ("login", login::Args::augment_args),
     ("logout", logout::Args::augment_args),
     ("oci", oci::Args::augment_args),
@@ -135,6 +138,7 @@ impl Cli {
             Command::Import(args) => import::run(&args, &self.globals),
             Command::Init(args) => init::run(&args),
             Command::Inspect(args) => inspect::run(&args, &self.globals),
+            Command::Jail(args) => jail::run(&args),
             Command::Login(args) => login::run(&args, &self.globals),
             Command::Logout(args) => logout::run(&args, &self.globals),
             Command::Oci(args) => Ok(oci::run(&args, &self.globals)),

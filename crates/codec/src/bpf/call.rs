@@ -21,6 +21,12 @@ impl Call {
         u16::try_from(index).ok().map(Self)
     }
 
+    /// The call of a number on an interface, with that interface's bit.
+    #[must_use]
+    pub fn numbered(arch: Arch, number: u32) -> Option<Self> {
+        Self::all().find(|call| call.number(arch) == Some(number))
+    }
+
     /// All of them, sorted by name.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..).take(CALLS.len()).map(Self)

@@ -129,6 +129,7 @@ impl Reversed {
         match cmp.op {
             Op::Eq => self.equal(cmp, u64::MAX, narrow, [yes, no]),
             Op::MaskedEq(mask) => self.equal(cmp, mask, narrow, [yes, no]),
+            Op::MaskedNe(mask) => self.equal(cmp, mask, narrow, [no, yes]),
             Op::Ne => self.equal(cmp, u64::MAX, narrow, [no, yes]),
             Op::Gt => order(self, cmp, JGT, yes, no),
             Op::Ge => order(self, cmp, JGE, yes, no),

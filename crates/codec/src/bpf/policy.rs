@@ -53,6 +53,8 @@ pub enum Op {
     Ge,
     /// The argument's bits under this mask equal the value.
     MaskedEq(u64),
+    /// They do not.
+    MaskedNe(u64),
 }
 
 /// One condition on an argument.
@@ -83,6 +85,7 @@ impl Cmp {
             Op::Gt => arg > value,
             Op::Ge => arg >= value,
             Op::MaskedEq(mask) => arg & mask == value,
+            Op::MaskedNe(mask) => arg & mask != value,
         }
     }
 }

@@ -1,0 +1,4 @@
+//! Commands of the host, confined.
+#![forbid(unsafe_code)]
+
+pub mod policy;
