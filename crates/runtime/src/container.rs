@@ -1,12 +1,12 @@
 //! Containers that run, and further processes in them.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use creel_base::hint::Hint;
-use creel_spawn::cgroup::{Cgroup, CgroupError};
+use creel_spawn::cgroup::{Below, Cgroup, CgroupError};
 use creel_spawn::{Child, Join, Listen, Namespace, Plan, SpawnError, Stdio, nobody};
 
 use crate::lower::{LowerError, lower_process};
@@ -38,6 +38,9 @@ pub enum ContainerError {
     /// Its end cannot be waited for.
     #[error("cannot wait for the container")]
     Wait(#[source] io::Error),
+    /// A process cannot be put into the container's control group. The words are what callers look for.
+    #[error("error adding pid of a new process to cgroups")]
+    Enter(#[source] CgroupError),
     /// It has no control group, so its processes cannot be stopped together.
     #[error("the container has no control group")]
     NoCgroup,
@@ -66,7 +69,7 @@ impl ContainerError {
 impl Hint for ContainerError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Cgroup(error) => error.hint(),
+            Self::Cgroup(error) | Self::Enter(error) => error.hint(),
             Self::Lower(error) => error.hint(),
             Self::Spawn(error) => error.hint(),
             Self::Supervisor(error) => error.hint(),
@@ -192,9 +195,15 @@ pub struct Container {
     namespaces: Vec<Namespace>,
     setgroups_denied: bool,
     cgroup: Option<Arc<Cgroup>>,
+    /// Whether processes go into that group and no other.
+    only_there: bool,
+    pid: i32,
     /// Whether its end is not that of all others in its process namespace.
     among_others: bool,
 }
+
+/// A group was removed meanwhile.
+const ENODEV: i32 = 19;
 
 /// What identifies a container's first process, to be kept in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -274,7 +283,18 @@ impl Container {
             return Err(ContainerError::NotRunning);
         }
         let pidfd = Arc::new(pidfd);
-        Ok(Self { pidfd, namespaces, setgroups_denied, cgroup, among_others: false })
+        let (only_there, among_others) = (false, false);
+        Ok(Self { pidfd, namespaces, setgroups_denied, cgroup, only_there, pid, among_others })
+    }
+
+    /// The container, of which further processes go into these groups below its own.
+    ///
+    /// # Errors
+    /// [`ContainerError::NoCgroup`], or what is wrong with a path.
+    pub fn below(mut self, below: &Below) -> Result<Self, ContainerError> {
+        let cgroup = self.cgroup.take().and_then(Arc::into_inner);
+        let cgroup = cgroup.ok_or(ContainerError::NoCgroup)?.with_below(below)?;
+        Ok(Self { cgroup: Some(Arc::new(cgroup)), only_there: true, ..self })
     }
 
     /// The container, of which it is known that its process namespace was made by others.
@@ -296,7 +316,7 @@ impl Container {
             lowered.stdio = exec.stdio.clone();
         }
         lowered.preserved = exec.preserved.clone();
-        let join = Join {
+        let mut join = Join {
             target: Arc::clone(&self.pidfd),
             namespaces: self.namespaces.clone(),
             denies_setgroups: self.setgroups_denied,
@@ -307,7 +327,29 @@ impl Container {
             return Err(SpawnError::NoListener.into());
         }
         let supervisor = exec.supervisor.as_ref().map(|(supervisor, state)| (supervisor, state));
-        supervised(supervisor, |listen| join.spawn_listening(listen)).map(Running)
+        let start = |join: &Join| supervised(supervisor, |listen| join.spawn_listening(listen));
+        let started = match start(&join) {
+            Err(ContainerError::Spawn(SpawnError::Cgroup(error))) => match self.moved(&error) {
+                Some(cgroup) => {
+                    join.cgroup = Some(cgroup);
+                    start(&join)
+                }
+                None => Err(ContainerError::Enter(error)),
+            },
+            started => started,
+        };
+        started.map(Running)
+    }
+
+    /// Where the first process is now, if its group takes no processes any more: it can have divided that
+    /// group and moved into one below, or be anywhere if it saw the host's groups.
+    fn moved(&self, error: &CgroupError) -> Option<Arc<Cgroup>> {
+        let CgroupError::Access { source, .. } = error else { return None };
+        let closed = [ErrorKind::ResourceBusy, ErrorKind::NotFound].contains(&source.kind())
+            || source.raw_os_error() == Some(ENODEV);
+        let group = Cgroup::of_process(self.pid).filter(|_| closed && !self.only_there)?;
+        // Only now it cannot have been another's.
+        self.signal(0).is_ok().then(|| Arc::new(group))
     }
 
     /// Sends a signal to the first process.
@@ -340,6 +382,11 @@ impl Container {
     pub fn kill(&self) -> Result<(), ContainerError> {
         if self.among_others || !self.namespaces.contains(&Namespace::Pid) {
             self.cgroup.as_ref().ok_or(ContainerError::NoCgroup)?.kill()?;
+            // It may have been in there, and be gone already.
+            return match self.signal(9) {
+                Err(ContainerError::NotRunning) => Ok(()),
+                sent => sent,
+            };
         }
         self.signal(9)
     }

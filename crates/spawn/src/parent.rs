@@ -25,17 +25,26 @@ pub(crate) fn attend(plan: &Plan, pid: i32, moment: Moment) -> io::Result<()> {
 }
 
 /// Whether a start failed because the process could not be put into its group: nothing else makes
-/// the kernel refuse one with EACCES.
+/// the kernel refuse one with these errors.
 pub(crate) fn unreachable(cgroup: Option<&Cgroup>, failure: &Failure) -> Option<CgroupError> {
-    match (cgroup?.hierarchy(), failure) {
-        (Hierarchy::V2(place), Failure::Parent(error)) if error.raw_os_error() == Some(EACCES) => {
-            Some(CgroupError::OutOfReach { path: place.clone() })
-        }
+    let cgroup = cgroup?;
+    let (Hierarchy::V2(place), Failure::Parent(error)) = (cgroup.hierarchy(), failure) else {
+        return None;
+    };
+    match error.raw_os_error()? {
+        EACCES => Some(CgroupError::OutOfReach { path: place.clone() }),
+        error @ (EBUSY | ENODEV | EOPNOTSUPP) => Some(cgroup.closed(error)),
         _ => None,
     }
 }
 
 const EACCES: i32 = 13;
+/// It gives controllers to groups below it.
+const EBUSY: i32 = 16;
+/// It was removed.
+const ENODEV: i32 = 19;
+/// It is neither in a threaded subtree nor fit for processes.
+const EOPNOTSUPP: i32 = 95;
 
 /// What every process needs of its parent before it begins.
 pub(crate) fn begin(process: &Process, cgroup: Option<&Cgroup>, pid: i32) -> io::Result<()> {

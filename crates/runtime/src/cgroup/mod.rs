@@ -125,8 +125,8 @@ pub fn update(group: &Cgroup, resources: &Resources) -> Result<(), ResourcesErro
 /// `memory.checkBeforeUpdate`: the kernel would kill processes to get below a limit that is less than
 /// what is in use.
 fn check_before_update(group: &Cgroup, resources: &Resources) -> Result<(), LowerError> {
-    let Some(memory) = resources.memory else { return Ok(()) };
-    let (Some(true), Some(limit)) = (memory.check_before_update, memory.limit) else {
+    let Some(memory) = resources.memory.filter(|memory| memory.check_before_update == Some(true))
+    else {
         return Ok(());
     };
     let file = match group.hierarchy() {
@@ -134,8 +134,12 @@ fn check_before_update(group: &Cgroup, resources: &Resources) -> Result<(), Lowe
         Hierarchy::V2(_) => "memory.current",
     };
     let usage = group.read("memory", file).and_then(|text| text.trim().parse::<i64>().ok());
-    if limit > 0 && usage.is_some_and(|usage| usage >= limit) {
-        return Err(value("linux.resources.memory.limit", limit, "more than is in use"));
+    for (field, limit) in [("limit", memory.limit), ("swap", memory.swap)] {
+        let limit = limit.filter(|limit| *limit > 0);
+        if limit.is_some_and(|limit| usage.is_some_and(|usage| usage >= limit)) {
+            let field = format!("linux.resources.memory.{field}");
+            return Err(value(field, limit.unwrap_or_default(), "more than is in use"));
+        }
     }
     Ok(())
 }

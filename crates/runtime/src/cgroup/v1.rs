@@ -73,7 +73,9 @@ fn memory(settings: &mut Settings, memory: &Memory) -> Result<(), LowerError> {
 
 fn cpu(settings: &mut Settings, cpu: &Cpu) -> Result<(), LowerError> {
     let rule = "a number from 2 to 262144";
-    if let Some(shares) = within("cpu.shares", cpu.shares, (2, 262_144), rule)? {
+    let shares = within("cpu.shares", cpu.shares, (2, 262_144), rule)?;
+    // As in version 2.
+    if let Some(shares) = shares.filter(|_| cpu.idle != Some(1)) {
         settings.add("cpu", "cpu.shares", "cpu.shares", shares);
     }
     for (field, file, number) in [

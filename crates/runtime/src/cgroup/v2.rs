@@ -62,9 +62,9 @@ pub(super) fn swap(memory: Option<Limit>, given: &Memory) -> Result<Option<Limit
             Some(swap) => Ok(Some(Limit::At(swap))),
             None => refused("at least `memory.limit`, as it counts memory too"),
         },
-        (None | Some(Limit::None), Some(Limit::At(_))) => {
-            refused("possible without `memory.limit`")
-        }
+        // There is nothing to subtract from it.
+        (Some(Limit::None), Some(both)) => Ok(Some(both)),
+        (None, Some(Limit::At(_))) => refused("possible without `memory.limit`"),
     }
 }
 

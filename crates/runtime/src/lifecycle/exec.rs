@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use creel_spawn::Stdio;
+use creel_spawn::cgroup::Below;
 
 use super::Runtime;
 use super::console;
@@ -33,6 +34,9 @@ pub struct Exec {
     pub warn: Option<fn(&str)>,
     /// A listening socket that its pidfd is sent to.
     pub pidfd_socket: Option<PathBuf>,
+    /// The groups below the container's that the process starts in, in place of that or of where the
+    /// container's first process has moved itself.
+    pub groups: Option<Below>,
     /// Whether the process is put into a paused container, where it waits for the others.
     pub ignore_paused: bool,
 }
@@ -84,7 +88,11 @@ impl Runtime {
             seccomp: Filter::Specified,
             supervisor: supervision(&directory, &record.bundle, &spec, Some(first)),
         };
-        let mut running = open(&record, &spec)?.exec(process, &joining)?;
+        let mut container = open(&record, &spec)?;
+        if let Some(groups) = &exec.groups {
+            container = container.below(groups)?;
+        }
+        let mut running = container.exec(process, &joining)?;
         let pidfd = exec.pidfd_socket.as_deref();
         if let Err(error) = console::hand_over(&exec.console, pidfd, &mut running) {
             let _ = running.signal(9);

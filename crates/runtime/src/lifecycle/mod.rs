@@ -36,6 +36,7 @@ use rustix::fs::Mode;
 pub use bundle::Bundle;
 pub use create::{Console, Create};
 pub use creel_spawn::RootChange;
+pub use creel_spawn::cgroup::Below;
 pub use delete::Deletion;
 pub use error::LifecycleError;
 pub use exec::Exec;

@@ -85,6 +85,27 @@ pub enum CgroupError {
         /// The directory of the group.
         path: PathBuf,
     },
+    /// A path leads out of the group that it is below. The words are what callers look for.
+    #[error("bad sub cgroup path: `{path}`")]
+    Below {
+        /// The path.
+        path: String,
+    },
+    /// There is no group of such a controller.
+    #[error("unknown controller `{name}`")]
+    UnknownController {
+        /// Its name.
+        name: String,
+    },
+    /// Groups of a threaded subtree have only some controllers (`Documentation/admin-guide/cgroup-v2.rst`,
+    /// "Threads").
+    #[error("controller `{controller}` is not available in `{}`, which is in a threaded subtree", path.display())]
+    Threaded {
+        /// The controller.
+        controller: &'static str,
+        /// The directory of the group.
+        path: PathBuf,
+    },
     /// Systemd does not do what is asked of it.
     #[error(transparent)]
     Systemd(#[from] SystemdError),
@@ -143,6 +164,10 @@ impl Hint for CgroupError {
             Self::NotEmpty { .. } => Some("choose another by `linux.cgroupsPath`".into()),
             Self::Frozen { path } => Some(format!("thaw it, or remove `{}`", path.display())),
             Self::Systemd(error) => error.hint(),
+            Self::Threaded { .. } => {
+                Some("leave out its limits, or choose another group by `linux.cgroupsPath`".into())
+            }
+            Self::Below { .. } | Self::UnknownController { .. } => None,
             Self::Name { .. } | Self::Refused { .. } | Self::Access { .. } => None,
         }
     }

@@ -3,6 +3,7 @@
 //! Only directories and their files are touched, never the mounts of the host. A group is
 //! made below mounts that exist and removed when its processes have gone.
 
+mod below;
 mod detect;
 mod devices;
 mod error;
@@ -17,6 +18,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+pub use below::Below;
 pub use devices::{Access, DeviceRule, Devices};
 pub use error::{CgroupError, SettingError};
 pub use setting::{Missing, Setting};
@@ -81,6 +83,8 @@ pub struct Cgroup {
     controllers: Vec<&'static str>,
     /// What systemd has made it with, if it has.
     scope: Option<Scope>,
+    /// Where in it processes go that join it.
+    below: Below,
 }
 
 impl Cgroup {
@@ -107,7 +111,7 @@ impl Cgroup {
                 Vec::new()
             }
         };
-        let group = Self { hierarchy, name: name.into(), controllers, scope: None };
+        let group = Self::of_parts(hierarchy, name, controllers);
         let mut made = Vec::new();
         if let Err(error) = group.make(&mut made) {
             for directory in made {
@@ -132,7 +136,12 @@ impl Cgroup {
                 .collect(),
             Hierarchy::V2(_) => Vec::new(),
         };
-        Ok(Self { hierarchy, name: name.into(), controllers, scope: None })
+        Ok(Self::of_parts(hierarchy, name, controllers))
+    }
+
+    fn of_parts(hierarchy: Hierarchy, name: &str, controllers: Vec<&'static str>) -> Self {
+        let (name, scope, below) = (name.into(), None, Below::default());
+        Self { hierarchy, name, controllers, scope, below }
     }
 
     /// The group as that of a scope, with which it ends.
@@ -170,7 +179,8 @@ impl Cgroup {
             Hierarchy::V1(mounts) if self.controllers.contains(&"cpuset") => {
                 inherit_processors(&mounts.join("cpuset"), &self.name)
             }
-            _ => Ok(()),
+            Hierarchy::V1(_) => Ok(()),
+            Hierarchy::V2(mount) => follow_threads(&mount.join(&self.name)),
         }
     }
 
@@ -225,6 +235,11 @@ impl Cgroup {
 
     /// Why a controller has no such file: what is offered may still have been refused.
     fn lack(&self, controller: &'static str) -> CgroupError {
+        if let Hierarchy::V2(mount) = &self.hierarchy
+            && has_type(&mount.join(&self.name), "threaded")
+        {
+            return CgroupError::Threaded { controller, path: mount.join(&self.name) };
+        }
         self.hierarchy.lacks(controller).unwrap_or(CgroupError::NoController { controller })
     }
 
@@ -243,9 +258,11 @@ impl Cgroup {
     /// processes share (`cgroup_procs_write_start`, Linux 5.12); for another's process the kernel
     /// first waits until every processor has passed a quiet point, 5 to 15 ms.
     pub(crate) fn entrances(&self) -> Result<Vec<OwnedFd>, CgroupError> {
-        let Hierarchy::V1(mounts) = &self.hierarchy else { return Ok(Vec::new()) };
+        if let Hierarchy::V2(_) = &self.hierarchy {
+            return Ok(Vec::new());
+        }
         let open = |controller: &&str| {
-            let path = mounts.join(controller).join(&self.name).join("tasks");
+            let path = self.entrance(controller).join("tasks");
             Ok(access(&path, File::options().write(true).open(&path))?.into())
         };
         self.controllers.iter().map(open).collect()
@@ -257,11 +274,10 @@ impl Cgroup {
     /// # Errors
     /// Fails if the directory cannot be opened.
     pub fn open(&self) -> Result<Option<OwnedFd>, CgroupError> {
-        let Hierarchy::V2(mount) = &self.hierarchy else { return Ok(None) };
-        if self.mover().is_some() {
+        if matches!(self.hierarchy, Hierarchy::V1(_)) || self.mover().is_some() {
             return Ok(None);
         }
-        let path = mount.join(&self.name);
+        let path = self.entrance("");
         Ok(Some(access(&path, File::open(&path))?.into()))
     }
 }
@@ -297,6 +313,7 @@ fn delegate(mount: &Path, name: &str, wanted: &Controllers) -> Result<(), Cgroup
     let mut place = mount.to_path_buf();
     for part in name.split('/') {
         access(&place, fs::create_dir_all(&place))?;
+        follow_threads(&place)?;
         // What a limit lacks is told when it is set.
         if !is_occupied(&place) {
             turn_on(&place, wanted)?;
@@ -304,6 +321,20 @@ fn delegate(mount: &Path, name: &str, wanted: &Controllers) -> Result<(), Cgroup
         place.push(part);
     }
     Ok(())
+}
+
+/// Makes a group below a threaded one fit for processes, which it is only as a threaded one too
+/// (`Documentation/admin-guide/cgroup-v2.rst`, "Threads"). What a limit lacks then is told when it is set.
+fn follow_threads(group: &Path) -> Result<(), CgroupError> {
+    if has_type(group, "domain invalid") {
+        write(&group.join("cgroup.type"), "threaded")
+    } else {
+        Ok(())
+    }
+}
+
+fn has_type(group: &Path, kind: &str) -> bool {
+    fs::read_to_string(group.join("cgroup.type")).is_ok_and(|text| text.trim() == kind)
 }
 
 fn turn_on(place: &Path, wanted: &Controllers) -> Result<(), CgroupError> {

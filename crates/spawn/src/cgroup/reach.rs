@@ -1,6 +1,7 @@
 //! Groups that this process may put no other process into, although they are its user's.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use creel_sys::access::writable;
@@ -12,7 +13,13 @@ use crate::systemd::Scope;
 impl Cgroup {
     /// Has systemd move a process that was started elsewhere into the group, where this process may not.
     pub(crate) fn fetch(&self, pid: i32) -> Result<(), CgroupError> {
-        Ok(self.mover().map_or(Ok(()), |scope| scope.fetch(pid))?)
+        Ok(self.mover().map_or(Ok(()), |scope| scope.fetch(pid, &self.below.all))?)
+    }
+
+    /// Why a process cannot be in the group.
+    pub(crate) fn closed(&self, error: i32) -> CgroupError {
+        let source = io::Error::from_raw_os_error(error);
+        CgroupError::Access { path: self.entrance(""), source }
     }
 
     /// The scope whose systemd has to move processes. Only who may write to the group above both

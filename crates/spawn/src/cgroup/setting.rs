@@ -1,6 +1,6 @@
 //! What is written to a group's files.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -82,7 +82,22 @@ impl Cgroup {
         }
         match setting.missing {
             Missing::Ignored => Ok(()),
-            Missing::Refused => Err(self.lack(setting.controller)),
+            Missing::Refused => Err(self.absent(setting, &directory)),
+        }
+    }
+
+    /// Why none of a setting's files is there: the controller, or the kernel has no such file.
+    fn absent(&self, setting: &Setting, directory: &Path) -> CgroupError {
+        let controllers = fs::read_to_string(directory.join("cgroup.controllers"));
+        let has = controllers.unwrap_or_default();
+        let has = has.split_whitespace().chain(["cgroup"]).any(|one| one == setting.controller);
+        match setting.files.last().filter(|_| has) {
+            Some((file, value)) => CgroupError::Refused {
+                value: value.clone(),
+                path: directory.join(file),
+                source: io::ErrorKind::NotFound.into(),
+            },
+            None => self.lack(setting.controller),
         }
     }
 }

@@ -79,11 +79,12 @@ impl Cgroup {
                 return write(&kill, 1);
             }
         }
-        if self.processes()?.is_empty() {
+        if self.all_processes()?.is_empty() {
             return Ok(());
         }
         let frozen = self.freeze(true);
-        let listed = self.processes();
+        // A group is frozen with those below it.
+        let listed = self.all_processes();
         if let Ok(pids) = &listed {
             for pid in pids {
                 // A process that has ended already is no failure.

@@ -144,15 +144,15 @@ impl Scope {
         group.ok_or_else(|| SystemdError::Begin(io::ErrorKind::NotFound.into()))
     }
 
-    /// Moves a process into the scope, from wherever it is.
+    /// Moves a process into the scope, from wherever it is: into its own group, or the named one below.
     ///
     /// # Errors
     /// What systemd says.
-    pub fn fetch(&self, pid: i32) -> Result<(), SystemdError> {
+    pub fn fetch(&self, pid: i32, below: &str) -> Result<(), SystemdError> {
         let (mut bus, _) = Bus::connect(std::slice::from_ref(&self.socket))?;
         let mut body = self.named();
-        // In its own group, and none below.
-        body.text("").numbers(&[pid.cast_unsigned()]);
+        let below = if below.is_empty() { String::new() } else { format!("/{below}") };
+        body.text(&below).numbers(&[pid.cast_unsigned()]);
         bus.manager("AttachProcessesToUnit", "ssau", &body).map(drop)
     }
 

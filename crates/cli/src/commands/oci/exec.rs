@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use creel_base::path::{Action, PathError};
-use creel_runtime::lifecycle::{Console, ContainerId, Exec, Ids, LifecycleError, Runtime};
+use creel_runtime::lifecycle::{Below, Console, ContainerId, Exec, Ids, LifecycleError, Runtime};
 use creel_runtime::spec::{Capabilities, Process};
 
 use super::Id;
@@ -62,6 +62,9 @@ pub(crate) struct Args {
     /// Listening socket that the terminal is sent to
     #[arg(long, value_name = "PATH")]
     console_socket: Option<PathBuf>,
+    /// Group below the container's to start in; with version 1, `CONTROLLER,…:PATH` for some controllers
+    #[arg(long, value_name = "PATH")]
+    cgroup: Vec<String>,
     /// Go into a paused container, where the program waits until that is resumed
     #[arg(long)]
     ignore_paused: bool,
@@ -97,6 +100,7 @@ pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
         &Exec {
             console,
             ignore_paused: args.ignore_paused,
+            groups: below(&args.cgroup)?,
             preserved: handed.all,
             pidfd_socket: args.handed.pidfd_socket.clone(),
             warn: Some(Failure::remark),
@@ -110,6 +114,30 @@ pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     foreground::run_plain(Plain::Joined(running), &signals)
+}
+
+/// Groups by `--cgroup`, as runc takes them.
+fn below(given: &[String]) -> Result<Option<Below>, Failure> {
+    let mut below = Below::default();
+    for one in given {
+        let wrong = |why: &str| Failure::new(&format!("invalid --cgroup argument: {one} ({why})"));
+        let Some((controllers, path)) = one.split_once(':') else {
+            if given.len() > 1 {
+                return Err(wrong("missing <controller>: prefix"));
+            }
+            below.all.clone_from(one);
+            continue;
+        };
+        for controller in controllers.split(',') {
+            if controller.is_empty() {
+                return Err(wrong("empty <controller> prefix"));
+            }
+            if below.some.insert(controller.into(), path.into()).is_some() {
+                return Err(wrong("controller specified multiple times"));
+            }
+        }
+    }
+    Ok((!given.is_empty()).then_some(below))
 }
 
 /// What is run: what a file says, or something like the container's first process.
