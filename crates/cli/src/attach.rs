@@ -8,7 +8,7 @@ use creel_manager::Signals;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
-use rustix::termios::{self, OptionalActions, Termios, Winsize};
+use rustix::termios::{self, OptionalActions, OutputModes, Termios, Winsize};
 
 use crate::streams::{Copies, write_all};
 
@@ -80,7 +80,8 @@ pub(crate) fn relay(
     master: OwnedFd,
     interactive: bool,
 ) -> io::Result<()> {
-    let _raw = interactive.then(RawMode::enter).transpose()?;
+    let ends_lines = termios::tcgetattr(&master)?.output_modes.contains(OutputModes::ONLCR);
+    let _raw = interactive.then(|| RawMode::enter(ends_lines)).transpose()?;
     fcntl_setfl(&master, fcntl_getfl(&master)? | OFlags::NONBLOCK)?;
     Relay { process, signals, master, typed: Vec::new(), typing: interactive }.run()
 }
@@ -95,7 +96,8 @@ fn stop_ourselves() {
 struct RawMode(Option<Termios>);
 
 impl RawMode {
-    fn enter() -> io::Result<Self> {
+    /// `ends_lines` tells that what is shown has carriage returns already.
+    fn enter(ends_lines: bool) -> io::Result<Self> {
         let stdin = rustix::stdio::stdin();
         if !termios::isatty(stdin) {
             return Ok(Self(None));
@@ -103,6 +105,9 @@ impl RawMode {
         let before = termios::tcgetattr(stdin)?;
         let mut raw = before.clone();
         raw.make_raw();
+        if !ends_lines {
+            raw.output_modes = before.output_modes;
+        }
         termios::tcsetattr(stdin, OptionalActions::Drain, &raw)?;
         Ok(Self(Some(before)))
     }

@@ -1,7 +1,7 @@
 //! The one place where errors become words and exit codes.
 
 use std::error::Error;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use creel_base::hint::Hint;
@@ -120,6 +120,13 @@ impl Failure {
     /// The failure with another exit code, as commands have it that stand in for other programs.
     pub(crate) fn with_code(self, code: u8) -> Self {
         Self { code, ..self }
+    }
+
+    /// The failure as programs read it that call this one: in one line. A person who sees it on a terminal
+    /// gets the hint too.
+    pub(crate) fn for_callers(self) -> Self {
+        let hint = self.hint.filter(|_| io::stderr().is_terminal());
+        Self { hint, ..self }
     }
 
     /// What failed and why, in one line.

@@ -61,3 +61,9 @@ pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let shown = serde_json::to_string_pretty(value).map_err(|e| Failure::output(&e.into()))?;
     text(&(shown + "\n"))
 }
+
+/// Writes a value as JSON in one line.
+pub(crate) fn line(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let shown = serde_json::to_string(value).map_err(|e| Failure::output(&e.into()))?;
+    text(&(shown + "\n"))
+}

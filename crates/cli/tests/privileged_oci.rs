@@ -93,7 +93,7 @@ fn privileged_the_states_of_another_user_are_not_used() {
     fs::create_dir(bundle.path("states")).unwrap();
     std::os::unix::fs::chown(bundle.path("states"), Some(65534), None).unwrap();
     bundle.fails(1, &["create", &bundle.id()], "belongs to another user");
-    bundle.fails(1, &["list"], "--root");
+    bundle.fails(1, &["list"], "belongs to another user");
 }
 
 #[test]

@@ -183,3 +183,25 @@ fn privileged_wrong_hooks_are_named() {
         bundle.is_clean();
     }
 }
+
+/// It has the environment of the program where it names none, and its filter.
+#[test]
+fn privileged_a_hook_of_the_start_is_confined_as_the_program() {
+    let bundle = Bundle::new("true");
+    bundle.change(|spec| {
+        spec["process"]["env"] = json!(["PATH=/bin", "ONE=two"]);
+        spec["process"]["rlimits"] = json!([{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]);
+        spec["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL"}]});
+    });
+    let with = |script: &str| {
+        let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", script]}]);
+        bundle.change(|spec| spec["hooks"] = json!({"startContainer": hook}));
+    };
+    with("test $ONE = two && test $HOME = /");
+    bundle.runs(&["run", &bundle.id()]);
+    with("exec mkdir /dev/shm/x");
+    let said = "error running startContainer hook #0: killed by signal 31 (bad system call)";
+    bundle.fails(1, &["run", &bundle.id()], said);
+    bundle.is_clean();
+}

@@ -349,3 +349,21 @@ fn privileged_kernels_without_the_calls_for_mounts_do() {
         assert_eq!(fs::read_dir(bundle.path("states")).unwrap().count(), 0);
     }
 }
+
+/// Devices and the console are made in `/dev` before it cannot be written to; and what is to be hidden
+/// twice is hidden once.
+#[test]
+fn privileged_a_read_only_dev_and_paths_named_twice() {
+    let bundle = Bundle::new(
+        "test -c /dev/null && ! touch /dev/x 2>/dev/null && grep -c ' /opt ' /proc/mounts",
+    );
+    fs::create_dir(bundle.path("rootfs/opt")).unwrap();
+    bundle.change(|spec| {
+        spec["linux"]["maskedPaths"] = json!(["/opt", "/opt"]);
+        let mounts = spec["mounts"].as_array_mut().unwrap();
+        let dev = mounts.iter_mut().find(|mount| mount["destination"] == "/dev").unwrap();
+        dev["options"].as_array_mut().unwrap().push("ro".into());
+    });
+    assert_eq!(bundle.runs(&["run", &bundle.id()]), "1\n");
+    bundle.is_clean();
+}

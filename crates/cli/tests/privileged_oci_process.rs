@@ -226,3 +226,105 @@ fn privileged_a_pidfd_is_sent() {
     bundle.fails(1, &["create", "--pidfd-socket", "nothing", id], "cannot send the pidfd to");
     bundle.is_clean();
 }
+
+/// `HOME` is what the container's own list of users says, and a variable that is set twice is there once.
+#[test]
+fn privileged_the_environment_is_completed() {
+    let bundle = Bundle::new("sleep 60");
+    let id = &bundle.id();
+    fs::create_dir(bundle.path("rootfs/etc")).unwrap();
+    fs::write(bundle.path("rootfs/etc/passwd"), "a:x:7:7::/home/a:/bin/sh\n").unwrap();
+    bundle.change(|spec| spec["process"]["env"] = json!(["PATH=/bin", "A=1", "HOME=", "A=2"]));
+    bundle.runs(&["run", "--detach", id]);
+    let shown = |words: &[&str]| bundle.runs(&[&["exec"], words, &[id, "busybox", "env"]].concat());
+    assert_eq!(shown(&[]), "PATH=/bin\nA=2\nHOME=/\n");
+    assert_eq!(shown(&["--user", "7:7", "--env", "A=3"]), "PATH=/bin\nA=3\nHOME=/home/a\n");
+    bundle.runs(&["delete", "--force", id]);
+    bundle.is_clean();
+}
+
+/// Whoever starts the runtime may be pinned to a processor; the container is not.
+#[test]
+fn privileged_processors_are_those_of_the_control_group() {
+    let bundle = Bundle::new("grep Cpus_allowed_list /proc/self/status");
+    let id = &bundle.id();
+    let all = fs::read_to_string("/sys/devices/system/cpu/online").unwrap();
+    let own = bundle.command(&["run", id]);
+    let pinned = std::process::Command::new("taskset")
+        .args(["--cpu-list", "0"])
+        .arg(own.get_program())
+        .args(own.get_args())
+        .current_dir(own.get_current_dir().unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&pinned.stdout), format!("Cpus_allowed_list:\t{all}"));
+    bundle.is_clean();
+}
+
+/// A process that joins has the container's personality and memory policy.
+#[test]
+fn privileged_who_joins_is_treated_as_the_container() {
+    let bundle = Bundle::new("sleep 60");
+    let id = &bundle.id();
+    bundle.change(|spec| {
+        spec["linux"]["personality"] = json!({"domain": "LINUX32"});
+        spec["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0"});
+        // What encoders of Go write for lists that are empty.
+        spec["linux"]["sysctl"] = Value::Null;
+        spec["process"]["rlimits"] = Value::Null;
+    });
+    bundle.runs(&["run", "--detach", id]);
+    let shown = bundle.runs(&["exec", id, "cat", "/proc/self/personality", "/proc/self/numa_maps"]);
+    let mut lines = shown.lines();
+    assert_eq!(lines.next(), Some("00000008"));
+    assert!(lines.all(|line| line.contains("bind:0")), "{shown}");
+    bundle.runs(&["delete", "--force", id]);
+    bundle.is_clean();
+}
+
+/// A capability is inheritable whether or not it is permitted; what cannot be ambient is told.
+#[test]
+fn privileged_inheritable_and_ambient_capabilities_are_the_specified() {
+    let bundle = Bundle::new("grep Cap /proc/self/status; sleep 60");
+    let id = &bundle.id();
+    bundle.change(|spec| {
+        spec["process"]["capabilities"] = json!({
+            "bounding": ["CAP_KILL", "CAP_CHOWN", "CAP_FOWNER"], "permitted": ["CAP_KILL", "CAP_CHOWN"],
+            "effective": ["CAP_KILL"], "inheritable": ["CAP_CHOWN", "CAP_FOWNER"],
+            "ambient": ["CAP_CHOWN", "CAP_KILL"]});
+        spec["process"]["args"] = json!(["sleep", "60"]);
+    });
+    let started = bundle.oci(&["run", "--detach", id]);
+    let told = String::from_utf8_lossy(&started.stderr);
+    assert!(told.contains("can't raise ambient capability CAP_KILL"), "{told}");
+    let sets = |words: &[&str]| -> Vec<String> {
+        let shown =
+            bundle.runs(&[&["exec"], words, &[id, "grep", "Cap", "/proc/self/status"]].concat());
+        shown
+            .lines()
+            .map(|line| line.split('\t').nth(1).unwrap().trim_start_matches('0').into())
+            .collect()
+    };
+    // Inheritable, permitted, effective, bounding, ambient; CAP_CHOWN is 1, FOWNER 8, KILL 32.
+    assert_eq!(sets(&[]), ["9", "21", "21", "29", "1"]);
+    assert_eq!(sets(&["--cap", "CAP_FOWNER"]), ["9", "29", "29", "29", "9"]);
+    bundle.runs(&["delete", "--force", id]);
+    bundle.is_clean();
+}
+
+/// The first process of a process namespace gets no signal that it has no handler for: one that waits
+/// for its start has them.
+#[test]
+fn privileged_what_waits_for_its_start_ends_when_told() {
+    let bundle = Bundle::new("sleep 60");
+    let id = &bundle.id();
+    for signal in ["HUP", "INT", "TERM"] {
+        bundle.runs(&["create", id]);
+        bundle.runs(&["kill", id, "0"]);
+        bundle.runs(&["kill", id, signal]);
+        bundle.until("stopped");
+        bundle.fails(1, &["kill", id, "0"], "container not running");
+        bundle.runs(&["delete", id]);
+    }
+    bundle.is_clean();
+}

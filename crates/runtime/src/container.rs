@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use creel_base::hint::Hint;
 use creel_spawn::cgroup::{Below, Cgroup, CgroupError};
-use creel_spawn::{Child, Join, Listen, Namespace, Plan, SpawnError, Stdio, nobody};
+use creel_spawn::{Child, Join, LineEnds, Listen, Namespace, Plan, SpawnError, Stdio, nobody};
 
-use crate::lower::{LowerError, lower_process};
+use crate::lower::{LowerError, add_shared, lower_process};
 use crate::seccomp::{Filter, Supervisor, SupervisorError};
-use crate::spec::{self, Seccomp, State};
+use crate::spec::{self, Linux, State};
 
 /// Why something could not be done with a container.
 #[derive(Debug, thiserror::Error)]
@@ -247,10 +247,12 @@ pub struct Exec {
     /// Its standard descriptors, unless `terminal` asks for a terminal: that is made in the
     /// container's own `/dev/pts`.
     pub stdio: Stdio,
+    /// How lines end for who reads its terminal.
+    pub line_ends: LineEnds,
     /// Descriptors that it gets after the standard ones.
     pub preserved: Vec<Arc<OwnedFd>>,
-    /// The container's `linux.seccomp`.
-    pub specified: Option<Seccomp>,
+    /// The container's `linux`, of which the filter counts and how the kernel treats its processes.
+    pub linux: Linux,
     /// The system call filter, as for the container's first process.
     pub seccomp: Filter,
     /// Who answers what the filter notifies about, and what is told of the container.
@@ -311,9 +313,13 @@ impl Container {
     /// # Errors
     /// Names the property that is wrong, or the step that failed; no process remains then.
     pub fn exec(&self, process: &spec::Process, exec: &Exec) -> Result<Running, ContainerError> {
-        let mut lowered = lower_process(process, exec.specified.as_ref(), &exec.seccomp)?;
+        let mut lowered = lower_process(process, exec.linux.seccomp.as_ref(), &exec.seccomp)?;
+        add_shared(&mut lowered.tuning, &exec.linux)?;
         if !process.terminal {
             lowered.stdio = exec.stdio.clone();
+        }
+        if let Stdio::Terminal { line_ends, .. } = &mut lowered.stdio {
+            *line_ends = exec.line_ends;
         }
         lowered.preserved = exec.preserved.clone();
         let mut join = Join {

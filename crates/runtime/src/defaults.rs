@@ -4,6 +4,8 @@
 //! were compared with the specification that Podman 5.8.6 (containers-common 0.67.1) writes;
 //! `docs/compat.md` has each difference with its reason.
 
+use creel_spawn::cgroup::Hierarchy;
+
 use crate::spec::{
     Capabilities, Device, DeviceRule, Linux, Mount, Namespace, NamespaceKind, Process, Resources,
     Root, Spec, VERSION,
@@ -138,7 +140,13 @@ pub fn spec() -> Spec {
     }
 }
 
+/// To send signals, to listen on low ports and to write to the audit log.
+const FEW_CAPABILITIES: [&str; 3] = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
+
 /// What `creel oci spec` writes: a shell in a terminal, in the directory `rootfs`.
+///
+/// As others write it, it has few capabilities and, with control groups of version 1, no namespace of
+/// those: a mount of them shows a container its own part in any case.
 #[must_use]
 pub fn bundle() -> Spec {
     let mut spec = spec();
@@ -149,6 +157,10 @@ pub fn bundle() -> Spec {
         process.args = vec!["sh".into()];
         process.env = vec![format!("PATH={PATH}"), "TERM=xterm".into()];
         process.no_new_privileges = true;
+        process.capabilities = Some(capabilities(FEW_CAPABILITIES));
+    }
+    if let (Some(linux), Ok(Hierarchy::V1(_))) = (&mut spec.linux, Hierarchy::detect()) {
+        linux.namespaces.retain(|namespace| namespace.kind != NamespaceKind::Cgroup);
     }
     spec
 }

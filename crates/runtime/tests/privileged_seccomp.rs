@@ -174,7 +174,7 @@ fn privileged_a_supervisor_answers_for_a_process_that_joins() {
     let profile = seccomp(&notifying(&agent.socket()));
     let supervisor = Supervisor::of(&profile).unwrap();
     let exec = Exec {
-        specified: Some(profile),
+        linux: creel_runtime::spec::Linux { seccomp: Some(profile), ..Default::default() },
         supervisor: Some((supervisor, State { pid: Some(first.pid()), ..state() })),
         ..Exec::default()
     };

@@ -16,6 +16,9 @@ pub use creel_sys::program::HookEnd;
 use crate::error::SpawnError;
 use crate::lower::Steps;
 
+/// What a filter kills with, on all architectures but MIPS and PA-RISC (signal(7)).
+const SIGSYS: i32 = 31;
+
 /// The most that is told of what a hook printed, in bytes.
 const MAX_OUTPUT: u64 = 1024;
 
@@ -145,6 +148,7 @@ impl fmt::Display for HookError {
         match &self.end {
             HookEnd::NotRun(error) => write!(f, "{error}")?,
             HookEnd::Exited(code) => write!(f, "exit status {code}")?,
+            HookEnd::Killed(SIGSYS) => write!(f, "killed by signal {SIGSYS} (bad system call)")?,
             HookEnd::Killed(signal) => write!(f, "killed by signal {signal}")?,
             HookEnd::TimedOut => write!(f, "killed because it took longer than its timeout")?,
         }

@@ -73,7 +73,7 @@ impl Join {
 
     /// With the mount namespace the process has got the root there.
     fn lower_terminal(&self, steps: &mut Steps) -> Result<Option<Slot>, SpawnError> {
-        if !matches!(self.process.stdio, Stdio::Terminal(_)) {
+        if !matches!(self.process.stdio, Stdio::Terminal { .. }) {
             return Ok(None);
         }
         let root = steps.scratch.place;

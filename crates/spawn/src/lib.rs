@@ -24,7 +24,9 @@ pub mod userns;
 pub use creel_sys::inherited::duplicate as inherited;
 #[cfg(debug_assertions)]
 pub use creel_sys::program::fail_at;
-pub use creel_sys::program::{Depth, Listen, nobody, open_process, send_signal as signal};
+pub use creel_sys::program::{
+    Depth, LineEnds, Listen, nobody, open_process, send_signal as signal,
+};
 pub use device::{Device, DeviceKind};
 pub use error::SpawnError;
 pub use held::Rest;

@@ -264,13 +264,13 @@ impl Plan {
             late.extend(lower_mount(steps, root, mount, clones.get(&index).copied(), later)?);
         }
         self.lower_dev(steps, root)?;
+        let slave = self.lower_terminal(steps, root)?;
         for (target, made) in late {
             let set = Attributes { set: READ_ONLY.into(), ..Attributes::default() };
             let op = Op::SetAttributes(made, Depth::One, set);
             steps.add(format!("make `{target}` read-only"), op);
         }
         self.lower_sysctls(steps)?;
-        let slave = self.lower_terminal(steps, root)?;
         steps.add(
             "create the working directory",
             Op::Ensure(root, target(&self.process.cwd, Kind::Directory)?, steps.scratch.place),
@@ -396,10 +396,10 @@ pub(crate) fn lower_terminal(
     steps: &mut Steps,
     root: Slot,
 ) -> Result<Option<Slot>, SpawnError> {
-    let Stdio::Terminal(size) = process.stdio else { return Ok(None) };
+    let Stdio::Terminal { size, line_ends } = process.stdio else { return Ok(None) };
     let socket = steps.program.descriptor_socket().map_err(SpawnError::Start)?;
     let slave = steps.slot();
-    let terminal = Terminal { root, socket, slave, uid: process.uid, size };
+    let terminal = Terminal { root, socket, slave, uid: process.uid, size, line_ends };
     steps.add("make the terminal", Op::Terminal(terminal));
     Ok(Some(slave))
 }

@@ -373,7 +373,9 @@ fn attributes(Change { set, clear }: Change) -> Attributes {
 
 fn open_real(steps: &mut Steps, root: Slot, path: &str, out: Slot) -> Result<(), NulError> {
     let open = Op::OpenRealDirectory(root, CString::new(path)?, out);
-    steps.add(format!("open the mount point `{path}`"), open);
+    // The words are those that callers of runtimes know.
+    let rule = "it must be mounted on ordinary directory";
+    steps.add(format!("open the mount point `{path}` ({rule})"), open);
     Ok(())
 }
 

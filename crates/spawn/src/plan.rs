@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use creel_sys::program::Depth;
+use creel_sys::program::{Depth, LineEnds};
 
 use crate::cgroup::Cgroup;
 use crate::device::Device;
@@ -118,8 +118,13 @@ pub enum Stdio {
     Inherit,
     /// These, numbered from zero; more than three are passed on too.
     Descriptors(Vec<Arc<OwnedFd>>),
-    /// A new terminal of the container, with rows and columns; needs devpts at `/dev/pts`.
-    Terminal([u16; 2]),
+    /// A new terminal of the container; needs devpts at `/dev/pts`.
+    Terminal {
+        /// Rows and columns.
+        size: [u16; 2],
+        /// How lines end for who reads it.
+        line_ends: LineEnds,
+    },
 }
 
 /// A resource limit.

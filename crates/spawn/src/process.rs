@@ -77,11 +77,12 @@ pub(crate) fn lower_process(
         steps.add("forbid new privileges", Op::NoNewPrivileges);
     }
     lower_hold(process, steps, hold_late)?;
-    if let Some(hooks) = hooks {
-        hooks.lower(steps)?;
-    }
     if let Some(late) = late {
         steps.add(LOAD, late);
+    }
+    // They are no more trusted than the program: they are of the container's root as well.
+    if let Some(hooks) = hooks {
+        hooks.lower(steps)?;
     }
     let execute = Op::Execute(paths(process)?, strings(&process.argv)?, strings(&process.env)?);
     steps.add_about_program(format!("execute one of {:?}", process.candidates), execute);
@@ -143,7 +144,8 @@ fn lower_credentials(
     let sets = CapabilitySets {
         effective: bits(&capabilities.effective),
         permitted: bits(&capabilities.permitted),
-        inheritable: bits(&capabilities.inheritable),
+        // The kernel refuses others (`cap_capset`, security/commoncap.c).
+        inheritable: bits(&capabilities.inheritable) & bits(&capabilities.bounding),
     };
     steps.add("set capabilities", Op::Capabilities(sets));
     for cap in &capabilities.ambient {

@@ -233,7 +233,8 @@ fn privileged_a_process_has_keys_of_its_own() {
 fn privileged_terminal_is_the_containers() {
     let (_dir, mut plan) =
         full("[ $(tty) = /dev/pts/0 ] && echo x > /dev/tty && [ -c /dev/console ] && echo done");
-    plan.process.stdio = Stdio::Terminal([24, 80]);
+    plan.process.stdio =
+        Stdio::Terminal { size: [24, 80], line_ends: creel_spawn::LineEnds::default() };
     let mut child = plan.spawn().unwrap();
     let mut master = File::from(child.sent.take().unwrap());
     let mut text = Vec::new();

@@ -40,8 +40,8 @@ pub use fault::fail_at;
 pub use hook::{FailedHook, HookEnd};
 pub use listen::{Attend, Listen, nobody, released};
 pub use op::{
-    Attributes, CapabilitySets, Depth, Device, Filter, Hook, Kind, Moment, NewFileSystem, Op,
-    Overlay, Scheduler, Slot, Strings, Target, Terminal,
+    Attributes, CapabilitySets, Depth, Device, Filter, Hook, Kind, LineEnds, Moment, NewFileSystem,
+    Op, Overlay, Scheduler, Slot, Strings, Target, Terminal,
 };
 pub use running::{Running, kill, open_process, raise_limit, send_signal};
 

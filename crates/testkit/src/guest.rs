@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use self::machine::{LIFE, end_in_time, machine};
+use self::machine::{Size, end_in_time, machine};
 use crate::cpio::Cpio;
 
 /// Environment variable with the directory of the disk, the kernel and its modules.
@@ -51,6 +52,7 @@ const UNIT: &str = "/etc/systemd/system/guest.service";
 #[derive(Debug, Default)]
 pub struct Setup {
     files: Vec<(PathBuf, u32, Vec<u8>)>,
+    size: Size,
 }
 
 impl Setup {
@@ -85,6 +87,13 @@ impl Setup {
         )
     }
 
+    /// Makes it larger than a test needs: `memory` in MiB, and how long it may live.
+    #[must_use]
+    pub fn large(mut self, memory: u32, processors: u32, life: Duration) -> Self {
+        self.size = Size { life, memory, processors };
+        self
+    }
+
     /// Boots a guest and returns once it runs scripts.
     ///
     /// # Errors
@@ -107,8 +116,9 @@ impl Setup {
     /// As [`Setup::boot`].
     pub fn boot_from(self, directory: &Path) -> io::Result<Guest> {
         let scratch = tempfile::Builder::new().prefix("creel-guest").tempdir()?;
+        let size = self.size;
         fs::write(scratch.path().join("first"), self.first_root(directory)?)?;
-        Guest::start(directory, scratch)
+        Guest::start(directory, scratch, size)
     }
 
     /// What the kernel unpacks before it has a disk.
@@ -137,6 +147,7 @@ impl Setup {
 #[derive(Debug)]
 pub struct Guest {
     scratch: TempDir,
+    life: Duration,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     /// Dropping it ends the machine.
@@ -144,9 +155,9 @@ pub struct Guest {
 }
 
 impl Guest {
-    fn start(directory: &Path, scratch: TempDir) -> io::Result<Self> {
+    fn start(directory: &Path, scratch: TempDir, size: Size) -> io::Result<Self> {
         let console = scratch.path().join("console");
-        let mut machine = machine(directory, &scratch.path().join("first"), &console)
+        let mut machine = machine(directory, &scratch.path().join("first"), &console, size)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(scratch.path().join("errors"))?)
@@ -159,8 +170,9 @@ impl Guest {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
         let (end, ended) = channel();
-        thread::spawn(move || end_in_time(machine, &ended));
-        let mut guest = Self { scratch, input, output: BufReader::new(output), _end: end };
+        let life = size.life;
+        thread::spawn(move || end_in_time(machine, &ended, life));
+        let mut guest = Self { scratch, life, input, output: BufReader::new(output), _end: end };
         match guest.line()?.as_str() {
             "ready" => Ok(guest),
             other => Err(guest.broken(&format!("said `{other}`"))),
@@ -232,7 +244,7 @@ impl Guest {
         let [console, errors] = ["console", "errors"].map(read);
         let shown = [console, errors].concat();
         let shown = String::from_utf8_lossy(&shown);
-        io::Error::other(format!("the guest {what} (it may live {LIFE:?}): {shown}"))
+        io::Error::other(format!("the guest {what} (it may live {:?}): {shown}", self.life))
     }
 }
 

@@ -40,6 +40,9 @@ pub enum IfExists {
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
+/// Fifos and devices do not block the open.
+const READING: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
 impl Dir {
     /// Opens a directory by a path that is trusted: links are followed wherever they lead.
     ///
@@ -118,7 +121,7 @@ impl Dir {
     /// # Errors
     /// [`PathError`].
     pub fn open_file(&self, path: impl AsRef<Path>) -> Result<File> {
-        self.open_within(path, Scope::Beneath, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)
+        self.open_within(path, Scope::Beneath, READING)
     }
 
     /// Opens something with flags and scope of the caller's choice; O_CLOEXEC is added, and a file
@@ -156,9 +159,17 @@ impl Dir {
     /// # Errors
     /// [`PathError`]; EFBIG for a longer file.
     pub fn read(&self, path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>> {
+        self.read_within(path, Scope::Beneath, limit)
+    }
+
+    /// Reads a whole file, with a say in where links may lead.
+    ///
+    /// # Errors
+    /// As [`Dir::read`].
+    pub fn read_within(&self, path: impl AsRef<Path>, scope: Scope, limit: u64) -> Result<Vec<u8>> {
         let path = path.as_ref();
         let mut content = Vec::new();
-        let mut file = self.open_file(path)?.take(limit.saturating_add(1));
+        let mut file = self.open_within(path, scope, READING)?.take(limit.saturating_add(1));
         file.read_to_end(&mut content).at(Action::Read, self.join(path))?;
         match u64::try_from(content.len()) {
             Ok(found) if found <= limit => Ok(content),

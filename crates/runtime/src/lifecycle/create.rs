@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use creel_base::path::Dir;
 use creel_spawn::cgroup::Cgroup;
-use creel_spawn::{Plan, Rest, RootChange, SpawnError, Stdio, Wait};
+use creel_spawn::{LineEnds, Plan, Rest, RootChange, SpawnError, Stdio, Wait};
 use jiff::Timestamp;
 
 use super::Runtime;
@@ -18,11 +19,11 @@ use super::error::LifecycleError;
 use super::group::{self, Groups};
 use super::hooks::{Files, Hooks};
 use super::id::ContainerId;
-use super::privileges;
 use super::record::{CgroupRecord, Record, VERSION};
 use super::supervision::supervision;
+use super::{environment, privileges};
 use crate::container::{ContainerError, Identity, Running, supervised};
-use crate::lower::{Options, lower, unknown_capabilities};
+use crate::lower::{Options, lower, unknown_capabilities, unraisable_capabilities};
 use crate::spec::{Process, Spec};
 
 /// What the terminal of a container is sent to.
@@ -35,6 +36,17 @@ pub enum Console {
     Socket(PathBuf),
     /// The caller, who takes it with [`Running::take_terminal`]; nobody else could later.
     Caller,
+}
+
+impl Console {
+    /// Who passes on to any reader what the terminal shows wants the lines as they are written; who is
+    /// sent the terminal sets it as they like.
+    pub(super) const fn line_ends(&self) -> LineEnds {
+        match self {
+            Self::Caller => LineEnds::Kept,
+            Self::None | Self::Socket(_) => LineEnds::Returned,
+        }
+    }
 }
 
 /// When the program is executed.
@@ -196,9 +208,14 @@ impl Making<'_> {
         };
         let mut plan = lower(spec, &options)?;
         if let (Some(warn), Some(process)) = (self.create.warn, &spec.process) {
-            unknown_capabilities(process).iter().for_each(|name| warn(&ignored(name)));
+            warn_of_capabilities(process, warn);
+        }
+        if let Stdio::Terminal { line_ends, .. } = &mut plan.process.stdio {
+            *line_ends = self.create.console.line_ends();
         }
         plan.process.env.extend(self.create.environment.iter().cloned());
+        let root = spec.root.as_ref().map_or_else(|| Path::new("/"), |root| &root.path);
+        environment::complete(&mut plan.process.env, plan.process.uid, || Dir::open(root));
         let running = self.spawn(plan, group.map(|group| &**group))?;
         let running = hand_over(running, self.create)?;
         self.started(running)
@@ -208,7 +225,12 @@ impl Making<'_> {
     /// can be killed who leaves one behind that is not known.
     fn spawn(&self, mut plan: Plan, group: Option<&Cgroup>) -> Result<Running, LifecycleError> {
         let inside = self.hooks.map(Hooks::inside).transpose().map_err(SpawnError::Start)?;
-        let (inside, files) = inside.flatten().unzip();
+        let (mut inside, files) = inside.flatten().unzip();
+        if let Some(creel_spawn::Hooks { start, .. }) = &mut inside {
+            // What runs in the container's own root has its environment, if it names no other.
+            let bare = start.iter_mut().filter(|hook| hook.env.is_empty());
+            bare.for_each(|hook| hook.env.clone_from(&plan.process.env));
+        }
         plan.hooks = inside;
         plan.waits_made = self.hooks.is_some_and(Hooks::run_while_made);
         let mut failed = None;
@@ -272,9 +294,16 @@ impl Making<'_> {
     }
 }
 
-/// What is said of a capability that is none; callers of runtimes know these words.
-pub(super) fn ignored(capability: &str) -> String {
-    format!("ignoring unknown or unavailable capability `{capability}`")
+/// Tells of the capabilities that are passed over, in words that callers of runtimes know.
+pub(super) fn warn_of_capabilities(process: &Process, warn: fn(&str)) {
+    for name in unknown_capabilities(process) {
+        warn(&format!("ignoring unknown or unavailable capability `{name}`"));
+    }
+    for name in unraisable_capabilities(process) {
+        warn(&format!(
+            "can't raise ambient capability {name}: it is not both permitted and inheritable"
+        ));
+    }
 }
 
 /// Ends a process that nobody shall have.

@@ -4,20 +4,21 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use creel_base::path::Dir;
 use creel_spawn::Stdio;
 use creel_spawn::cgroup::Below;
 
 use super::Runtime;
 use super::console;
-use super::create::{Console, check_console, ignored};
+use super::create::{Console, check_console, warn_of_capabilities};
 use super::directory::Directory;
+use super::environment;
 use super::error::LifecycleError;
 use super::id::ContainerId;
 use super::start::open;
 use super::state::Status;
 use super::supervision::supervision;
 use crate::container::{self, Running};
-use crate::lower::unknown_capabilities;
 use crate::seccomp::Filter;
 use crate::spec::{self, Process};
 
@@ -77,14 +78,15 @@ impl Runtime {
             });
         }
         if let Some(warn) = exec.warn {
-            unknown_capabilities(process).iter().for_each(|name| warn(&ignored(name)));
+            warn_of_capabilities(process, warn);
         }
         let first = (record.process.pid, spec::Status::Running);
         let spec = record.spec()?;
         let joining = container::Exec {
             stdio: exec.stdio.clone(),
+            line_ends: exec.console.line_ends(),
             preserved: exec.preserved.clone(),
-            specified: spec.linux.as_ref().and_then(|linux| linux.seccomp.clone()),
+            linux: spec.linux.clone().unwrap_or_default(),
             seccomp: Filter::Specified,
             supervisor: supervision(&directory, &record.bundle, &spec, Some(first)),
         };
@@ -92,7 +94,10 @@ impl Runtime {
         if let Some(groups) = &exec.groups {
             container = container.below(groups)?;
         }
-        let mut running = container.exec(process, &joining)?;
+        let mut process = process.clone();
+        let root = format!("/proc/{}/root", record.process.pid);
+        environment::complete(&mut process.env, process.user.uid, || Dir::open(root));
+        let mut running = container.exec(&process, &joining)?;
         let pidfd = exec.pidfd_socket.as_deref();
         if let Err(error) = console::hand_over(&exec.console, pidfd, &mut running) {
             let _ = running.signal(9);

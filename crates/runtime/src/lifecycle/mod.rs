@@ -11,6 +11,7 @@ mod console;
 mod create;
 mod delete;
 mod directory;
+mod environment;
 mod error;
 mod exec;
 mod group;

@@ -61,10 +61,10 @@ pub struct State {
     pub oci_version: &'static str,
     /// The container.
     pub id: String,
-    /// Its status.
-    pub status: Status,
     /// Its first process; 0 once it is stopped.
     pub pid: i32,
+    /// Its status.
+    pub status: Status,
     /// Its bundle.
     pub bundle: PathBuf,
     /// Its root directory.

@@ -79,6 +79,14 @@ pub enum LowerError {
         /// What is asked for.
         value: String,
     },
+    /// The memory policy is wrong. The words are those that callers of runtimes know.
+    #[error("invalid memory policy {part}")]
+    MemoryPolicy {
+        /// Its part.
+        part: &'static str,
+        /// Why.
+        source: Box<Self>,
+    },
     /// The system call filter is wrong.
     #[error(transparent)]
     Seccomp(#[from] SeccompError),
@@ -95,6 +103,7 @@ impl Hint for LowerError {
             Self::Duplicate { .. } => Some("drop one of the two".into()),
             Self::NoModule { field, .. } => Some(format!("leave `{field}` out")),
             Self::Open { .. } => Some("see whether who has made it still runs".into()),
+            Self::MemoryPolicy { source, .. } => source.hint(),
             Self::Value { .. } | Self::MountOption { .. } | Self::Unsupported { .. } => None,
         }
     }

@@ -1,5 +1,7 @@
 //! Lowering of `linux`: namespaces, id maps, kernel parameters, paths.
 
+use std::collections::BTreeSet;
+
 use creel_spawn::{Depth, IdMap, Propagation};
 
 use super::error::{LowerError, value};
@@ -93,7 +95,8 @@ pub(super) fn paths(field: &str, list: &[String]) -> Result<Vec<String>, LowerEr
     for (index, path) in list.iter().enumerate() {
         absolute(format!("{field}[{index}]"), path)?;
     }
-    Ok(list.to_vec())
+    let mut seen = BTreeSet::new();
+    Ok(list.iter().filter(|path| seen.insert(*path)).cloned().collect())
 }
 
 pub(super) fn absolute(field: String, path: &str) -> Result<(), LowerError> {

@@ -26,7 +26,8 @@ pub use error::LowerError;
 pub(crate) use error::value;
 pub(crate) use hooks::lower as lower_hooks;
 pub(crate) use namespaces::kinds;
-pub use process::{lower_process, unknown_capabilities};
+pub use process::{lower_process, unknown_capabilities, unraisable_capabilities};
+pub(crate) use tuning::add_shared;
 
 /// What a plan needs that is not in the specification.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +107,8 @@ pub fn lower(spec: &Spec, options: &Options) -> Result<Plan, LowerError> {
     if !process.terminal {
         plan.process.stdio = options.stdio.clone();
     }
-    plan.process.tuning = tuning::lower_first(&plan.process.tuning, linux)?;
+    tuning::add_shared(&mut plan.process.tuning, linux)?;
+    tuning::for_first(&mut plan.process.tuning);
     labels::label_mounts(linux, &mut plan.mounts)?;
     plan.process.shares_keyring = options.shares_keyring;
     plan.process.preserved = options.preserved.clone();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use creel_codec::bpf::capability;
-use creel_spawn::{Capabilities, Limit, Process, Stdio};
+use creel_spawn::{Capabilities, Limit, LineEnds, Process, Stdio};
 
 use super::error::{LowerError, value};
 use super::linux::absolute;
@@ -129,7 +129,8 @@ fn stdio(process: &spec::Process) -> Result<Stdio, LowerError> {
             value(format!("process.consoleSize.{field}"), length, "a number below 65536")
         })
     };
-    Ok(Stdio::Terminal([short("height", size.height)?, short("width", size.width)?]))
+    let size = [short("height", size.height)?, short("width", size.width)?];
+    Ok(Stdio::Terminal { size, line_ends: LineEnds::default() })
 }
 
 /// Names that are no capabilities are passed over, as the specification demands: there is nothing that
@@ -159,6 +160,16 @@ pub fn unknown_capabilities(process: &spec::Process) -> Vec<String> {
     let all = [&sets.bounding, &sets.effective, &sets.inheritable, &sets.permitted, &sets.ambient];
     let unknown = all.into_iter().flatten().filter(|name| capability(name).is_none());
     unknown.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// What a process names as ambient capabilities and cannot have as such, since they are not among both
+/// its permitted and its inheritable ones (`capabilities(7)`): to warn of.
+#[must_use]
+pub fn unraisable_capabilities(process: &spec::Process) -> Vec<String> {
+    let Some(sets) = &process.capabilities else { return Vec::new() };
+    let raisable =
+        |name: &&String| sets.permitted.contains(name) && sets.inheritable.contains(name);
+    sets.ambient.iter().filter(|name| !raisable(name)).cloned().collect()
 }
 
 fn limits(rlimits: &[Rlimit]) -> Result<Vec<Limit>, LowerError> {

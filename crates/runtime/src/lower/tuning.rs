@@ -64,25 +64,34 @@ pub(super) fn lower(process: &Process) -> Result<Tuning, LowerError> {
             .map(|list| bits(&field, list, MAX_PROCESSORS))
             .transpose()
     };
+    let last = processors("final", affinity.and_then(|one| one.last.as_ref()))?;
     Ok(Tuning {
         scheduler: process.scheduler.as_ref().map(scheduler).transpose()?,
         io_priority: process.io_priority.as_ref().map(io_priority).transpose()?,
         first_processors: processors("initial", affinity.and_then(|one| one.initial.as_ref()))?,
-        processors: processors("final", affinity.and_then(|one| one.last.as_ref()))?,
+        processors: last.or_else(|| affinity.is_none().then(every_processor)),
         labels: labels::lower(process)?,
         ..Tuning::default()
     })
 }
 
-/// What a container's first process has besides: what is its only is not for those that join it.
-pub(super) fn lower_first(process: &Tuning, linux: &Linux) -> Result<Tuning, LowerError> {
-    Ok(Tuning {
-        personality: linux.personality.as_ref().map(personality).transpose()?,
-        memory_policy: linux.memory_policy.as_ref().map(memory_policy).transpose()?,
-        first_processors: None,
-        processors: None,
-        ..process.clone()
-    })
+/// All that the control group allows, whatever the caller was pinned to: kernels from 6.2 on keep
+/// that when a process changes its group.
+fn every_processor() -> Bits {
+    Bits(vec![u64::MAX; MAX_PROCESSORS / 64])
+}
+
+/// Adds what all processes of a container have.
+pub(crate) fn add_shared(tuning: &mut Tuning, linux: &Linux) -> Result<(), LowerError> {
+    tuning.personality = linux.personality.as_ref().map(personality).transpose()?;
+    tuning.memory_policy = linux.memory_policy.as_ref().map(memory_policy).transpose()?;
+    Ok(())
+}
+
+/// Takes away what is only for processes that join a container.
+pub(super) fn for_first(tuning: &mut Tuning) {
+    tuning.first_processors = None;
+    tuning.processors = Some(every_processor());
 }
 
 fn number<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {
@@ -157,13 +166,17 @@ fn personality(personality: &spec::Personality) -> Result<u32, LowerError> {
 fn memory_policy(policy: &spec::MemoryPolicy) -> Result<MemoryPolicy, LowerError> {
     let name = policy.mode.as_str();
     let mut mode = number(&MEMORY_MODES, name)
-        .ok_or_else(|| value("linux.memoryPolicy.mode", name, "a mode such as `MPOL_BIND`"))?;
+        .ok_or_else(|| value("linux.memoryPolicy.mode", name, "a mode such as `MPOL_BIND`"))
+        .map_err(policy_part("mode"))?;
     for (index, flag) in policy.flags.iter().enumerate() {
         let rule = "a flag such as `MPOL_F_STATIC_NODES`";
         let field = format!("linux.memoryPolicy.flags[{index}]");
-        mode |= number(&MEMORY_FLAGS, flag).ok_or_else(|| value(field, flag, rule))?;
+        mode |= number(&MEMORY_FLAGS, flag)
+            .ok_or_else(|| value(field, flag, rule))
+            .map_err(policy_part("flag"))?;
     }
-    let nodes = bits("linux.memoryPolicy.nodes", &policy.nodes, MAX_NODES)?;
+    let nodes =
+        bits("linux.memoryPolicy.nodes", &policy.nodes, MAX_NODES).map_err(policy_part("nodes"))?;
     let rule = match (name, nodes.0.is_empty()) {
         ("MPOL_DEFAULT" | "MPOL_LOCAL", false) => "empty, as it is for that mode",
         ("MPOL_DEFAULT" | "MPOL_LOCAL" | "MPOL_PREFERRED", true) => "",
@@ -173,7 +186,12 @@ fn memory_policy(policy: &spec::MemoryPolicy) -> Result<MemoryPolicy, LowerError
     if rule.is_empty() {
         return Ok(MemoryPolicy { mode, nodes });
     }
-    Err(value("linux.memoryPolicy.nodes", &policy.nodes, rule))
+    Err(policy_part("nodes")(value("linux.memoryPolicy.nodes", &policy.nodes, rule)))
+}
+
+/// Says which part of the policy is wrong, in words that callers of runtimes know.
+fn policy_part(part: &'static str) -> impl Fn(LowerError) -> LowerError {
+    move |source| LowerError::MemoryPolicy { part, source: Box::new(source) }
 }
 
 /// A list such as `0-3,7` (`cpuset(7)`, "List format"); an empty one is none.

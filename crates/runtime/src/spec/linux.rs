@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::null;
 use super::resources::Resources;
 use super::seccomp::Seccomp;
 use super::tuning::{MemoryPolicy, Personality};
@@ -15,12 +16,13 @@ use super::tuning::{MemoryPolicy, Personality};
 #[serde(rename_all = "camelCase", default)]
 pub struct Linux {
     /// User ids of a new user namespace.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub uid_mappings: Vec<IdMapping>,
     /// Group ids of it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub gid_mappings: Vec<IdMapping>,
     /// Namespaces; those not named are the caller's.
+    #[serde(deserialize_with = "null::as_default")]
     pub namespaces: Vec<Namespace>,
     /// The label of SELinux that its mounts get.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,10 +34,10 @@ pub struct Linux {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_policy: Option<MemoryPolicy>,
     /// By how much the clocks of a new time namespace are shifted: `monotonic`, `boottime`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null::as_default")]
     pub time_offsets: BTreeMap<String, TimeOffset>,
     /// Devices besides those that every container has.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub devices: Vec<Device>,
     /// Limits.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,16 +46,16 @@ pub struct Linux {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroups_path: Option<String>,
     /// Kernel parameters, by name with dots.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null::as_default")]
     pub sysctl: BTreeMap<String, String>,
     /// The system call filter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<Seccomp>,
     /// Paths hidden if they exist.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub masked_paths: Vec<String>,
     /// Paths made read-only if they exist.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub readonly_paths: Vec<String>,
     /// `shared`, `slave`, `private` or `unbindable`.
     #[serde(skip_serializing_if = "Option::is_none")]

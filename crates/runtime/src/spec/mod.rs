@@ -7,6 +7,7 @@
 
 mod hooks;
 mod linux;
+mod null;
 mod process;
 mod resources;
 mod seccomp;
@@ -51,13 +52,13 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domainname: Option<String>,
     /// Mounts, in order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub mounts: Vec<Mount>,
     /// Programs that are run at moments of its life.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Hooks>,
     /// What others noted about the container.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null::as_default")]
     pub annotations: BTreeMap<String, String>,
     /// What is Linux's own.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,13 +88,13 @@ pub struct Mount {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<PathBuf>,
     /// Options, as those of `mount(8)`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub options: Vec<String>,
     /// User ids of its files: on disk, and as which they are shown.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub uid_mappings: Vec<IdMapping>,
     /// Group ids, likewise.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub gid_mappings: Vec<IdMapping>,
 }
 

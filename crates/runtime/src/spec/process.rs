@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::null;
 use super::tuning::{CpuAffinity, IoPriority, Scheduler};
 
 /// The program and its credentials.
@@ -16,9 +17,10 @@ pub struct Process {
     /// Who it runs as.
     pub user: User,
     /// Program and arguments.
+    #[serde(deserialize_with = "null::as_default")]
     pub args: Vec<String>,
     /// Environment as `NAME=value`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub env: Vec<String>,
     /// Working directory; absolute, created if missing.
     pub cwd: String,
@@ -26,7 +28,7 @@ pub struct Process {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
     /// Resource limits.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub rlimits: Vec<Rlimit>,
     /// Whether `execve` can no longer give privileges.
     pub no_new_privileges: bool,
@@ -72,7 +74,7 @@ pub struct User {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub umask: Option<u32>,
     /// Supplementary groups.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub additional_gids: Vec<u32>,
 }
 
@@ -81,19 +83,19 @@ pub struct User {
 #[serde(rename_all = "camelCase", default)]
 pub struct Capabilities {
     /// Bounding set.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub bounding: Vec<String>,
     /// Effective set.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub effective: Vec<String>,
     /// Inheritable set.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub inheritable: Vec<String>,
     /// Permitted set.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub permitted: Vec<String>,
     /// Ambient set.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub ambient: Vec<String>,
 }
 

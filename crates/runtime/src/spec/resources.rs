@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::null;
+
 /// Limits of the control group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Resources {
     /// Devices that can be opened, in order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub devices: Vec<DeviceRule>,
     /// Memory.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,16 +26,16 @@ pub struct Resources {
     #[serde(rename = "blockIO", skip_serializing_if = "Option::is_none")]
     pub block_io: Option<BlockIo>,
     /// Huge pages.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub hugepage_limits: Vec<HugePages>,
     /// What marks packets, in version 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
     /// Remote memory, by device.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null::as_default")]
     pub rdma: BTreeMap<String, Rdma>,
     /// Files of version 2, and what is written to them.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null::as_default")]
     pub unified: BTreeMap<String, String>,
 }
 
@@ -135,19 +137,27 @@ pub struct BlockIo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaf_weight: Option<u64>,
     /// Weights by device.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub weight_device: Vec<Weight>,
     /// Most bytes read in a second.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub throttle_read_bps_device: Vec<Rate>,
     /// Most bytes written in a second.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub throttle_write_bps_device: Vec<Rate>,
     /// Most reads in a second.
-    #[serde(rename = "throttleReadIOPSDevice", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "throttleReadIOPSDevice",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null::as_default"
+    )]
     pub throttle_read_iops_device: Vec<Rate>,
     /// Most writes in a second.
-    #[serde(rename = "throttleWriteIOPSDevice", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "throttleWriteIOPSDevice",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null::as_default"
+    )]
     pub throttle_write_iops_device: Vec<Rate>,
 }
 
@@ -197,7 +207,7 @@ pub struct Network {
     #[serde(rename = "classID", skip_serializing_if = "Option::is_none")]
     pub class_id: Option<u32>,
     /// Priorities by interface.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub priorities: Vec<Priority>,
 }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::null;
+
 /// A system call filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -25,14 +27,14 @@ pub struct Seccomp {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listener_metadata: Option<String>,
     /// Interfaces besides the machine's own, such as `SCMP_ARCH_X86`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub architectures: Vec<String>,
     /// Docker's way to say the same.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub arch_map: Vec<ArchMap>,
     /// Rules; of those about a call, the first without conditions decides, else the first that
     /// matches.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub syscalls: Vec<SyscallRule>,
 }
 
@@ -43,6 +45,7 @@ pub struct ArchMap {
     /// The machine's own.
     pub architecture: String,
     /// The others.
+    #[serde(deserialize_with = "null::as_default")]
     pub sub_architectures: Vec<String>,
 }
 
@@ -51,6 +54,7 @@ pub struct ArchMap {
 #[serde(rename_all = "camelCase", default)]
 pub struct SyscallRule {
     /// Names of system calls; those that no interface has are ignored.
+    #[serde(deserialize_with = "null::as_default")]
     pub names: Vec<String>,
     /// Docker's older way to say a single one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,10 +94,10 @@ pub struct Argument {
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
     /// Capabilities that the process has: all of them to include, one to exclude.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub caps: Vec<String>,
     /// Machines in Go's names (`amd64`) or libseccomp's (`x32`): one of them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub arches: Vec<String>,
     /// The least kernel version.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::null;
+
 /// When a process runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -14,7 +16,7 @@ pub struct Scheduler {
     /// Priority of `SCHED_FIFO` and `SCHED_RR`.
     pub priority: i32,
     /// `SCHED_FLAG_RESET_ON_FORK` and so on.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub flags: Vec<String>,
     /// Nanoseconds, for `SCHED_DEADLINE`.
     pub runtime: u64,
@@ -53,7 +55,7 @@ pub struct Personality {
     /// `LINUX` or `LINUX32`.
     pub domain: String,
     /// None are known.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub flags: Vec<String>,
 }
 
@@ -66,6 +68,6 @@ pub struct MemoryPolicy {
     /// Nodes, as `0-3,7`.
     pub nodes: String,
     /// `MPOL_F_STATIC_NODES` and so on.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub flags: Vec<String>,
 }

@@ -45,8 +45,23 @@ pub(super) fn find(paths: &[CString]) -> Option<()> {
     })
 }
 
+/// Lets those signals end this process that ask for it: the first one of a process namespace gets only
+/// what it has handlers for (`sig_task_ignored`, kernel/signal.c). Executing drops the handlers.
+fn end_when_told() {
+    extern "C" fn end(signal: c_int) {
+        // SAFETY: ends this process without running handlers of the parent's image.
+        unsafe { libc::_exit(128 + signal) }
+    }
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the handler calls nothing but `_exit`, which is async-signal-safe, and stays valid
+        // until another program is executed, which has none of the handlers.
+        unsafe { libc::signal(signal, end as extern "C" fn(c_int) as libc::sighandler_t) };
+    }
+}
+
 pub(super) fn hold(state: &mut State, listener: Slot) -> Option<()> {
     let socket = state.get(listener)?;
+    end_when_told();
     let message = [super::listen::HELD, 0];
     // SAFETY: the buffer lives across the write.
     ok(unsafe { libc::write(state.report, message.as_ptr().cast(), 8) } as _)?;

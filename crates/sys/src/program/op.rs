@@ -144,6 +144,18 @@ pub struct Terminal {
     pub uid: u32,
     /// Rows and columns.
     pub size: [u16; 2],
+    /// How lines that are written to it end for who reads it.
+    pub line_ends: LineEnds,
+}
+
+/// How lines that are written to a terminal end for who reads its other side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LineEnds {
+    /// With a carriage return, as a terminal shows them (`ONLCR`, what the kernel begins with).
+    #[default]
+    Returned,
+    /// As they were written.
+    Kept,
 }
 
 /// Capability sets as bits; those that the process does not have are left out.

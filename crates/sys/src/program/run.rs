@@ -190,7 +190,7 @@ fn capabilities() -> Option<[u64; 3]> {
 fn set_capabilities(sets: &CapabilitySets) -> Option<()> {
     let [_, has, _] = capabilities()?;
     let permitted = sets.permitted & has;
-    let [effective, inheritable] = [sets.effective & permitted, sets.inheritable & permitted];
+    let [effective, inheritable] = [sets.effective & permitted, sets.inheritable & has];
     let header = [0x2008_0522u32, 0];
     let low = [effective, permitted, inheritable].map(|set| set as u32);
     let high = [effective, permitted, inheritable].map(|set| (set >> 32) as u32);

@@ -4,7 +4,7 @@ use std::os::fd::{OwnedFd, RawFd};
 
 use super::call::{State, check_file_system, close, fd, ok, open};
 use super::message;
-use super::op::Terminal;
+use super::op::{LineEnds, Terminal};
 
 const DEVPTS_MAGIC: i64 = 0x1cd1;
 
@@ -25,11 +25,24 @@ pub(super) fn make(state: &State, terminal: &Terminal) -> Option<RawFd> {
         let peer = libc::ioctl(master, libc::TIOCGPTPEER as _, flags | libc::O_CLOEXEC);
         fd(peer.into())?
     };
+    if terminal.line_ends == LineEnds::Kept {
+        keep_line_ends(slave)?;
+    }
     // SAFETY: takes integers; -1 leaves the group that devpts gave.
     ok(unsafe { libc::fchown(slave, terminal.uid, u32::MAX) }.into())?;
     send(state.get(terminal.socket)?, master)?;
     close(master);
     Some(slave)
+}
+
+fn keep_line_ends(slave: RawFd) -> Option<()> {
+    // SAFETY: a termios of zeros is one, and both calls take a pointer to it.
+    unsafe {
+        let mut modes: libc::termios = std::mem::zeroed();
+        ok(libc::tcgetattr(slave, &raw mut modes).into())?;
+        modes.c_oflag &= !libc::ONLCR;
+        ok(libc::tcsetattr(slave, libc::TCSANOW, &raw const modes).into())
+    }
 }
 
 /// Makes the slave the controlling terminal and the three standard descriptors.

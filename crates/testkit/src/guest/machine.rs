@@ -8,15 +8,25 @@ use std::time::Duration;
 
 use super::{DISK, KERNEL};
 
-/// How long a guest may live: several times of what a test takes on a busy machine.
-pub(super) const LIFE: Duration = Duration::from_secs(300);
+/// What the machine has and how long it may live.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    pub(super) life: Duration,
+    /// In MiB.
+    pub(super) memory: u32,
+    pub(super) processors: u32,
+}
 
-/// The guest's memory, in MiB.
-const MEMORY: &str = "1024";
+impl Default for Size {
+    /// The life is several times of what a test takes on a busy machine.
+    fn default() -> Self {
+        Self { life: Duration::from_secs(300), memory: 1024, processors: 1 }
+    }
+}
 
 /// The machine: one disk whose changes are kept in memory or a nameless file, a serial line for what
 /// the kernel says, and a port for scripts. It does not outlive the thread that starts it.
-pub(super) fn machine(directory: &Path, first: &Path, console: &Path) -> Command {
+pub(super) fn machine(directory: &Path, first: &Path, console: &Path, size: Size) -> Command {
     let with = |before: &str, path: &Path, after: &str| -> OsString {
         let mut word = OsString::from(before);
         word.push(path);
@@ -28,7 +38,8 @@ pub(super) fn machine(directory: &Path, first: &Path, console: &Path) -> Command
     let mut command = Command::new("setpriv");
     command
         .args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
-        .args(["-M", "q35", "-accel", "tcg", "-cpu", "max", "-m", MEMORY])
+        .args(["-M", "q35", "-accel", "tcg", "-cpu", "max"])
+        .args(["-m", &size.memory.to_string(), "-smp", &size.processors.to_string()])
         .args(["-nodefaults", "-display", "none", "-no-reboot"])
         .args(["-append", "console=ttyS0 quiet panic=-1"])
         .arg("-kernel")
@@ -45,9 +56,9 @@ pub(super) fn machine(directory: &Path, first: &Path, console: &Path) -> Command
 }
 
 /// Ends the machine when its guest is dropped or has lived too long.
-pub(super) fn end_in_time(mut machine: Child, ended: &Receiver<()>) {
+pub(super) fn end_in_time(mut machine: Child, ended: &Receiver<()>, life: Duration) {
     if let Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) =
-        ended.recv_timeout(LIFE)
+        ended.recv_timeout(life)
     {
         let _ = machine.kill();
     }

@@ -170,7 +170,8 @@ fn process(args: &Args, runtime: &Runtime, id: &ContainerId) -> Result<Process, 
     Ok(process)
 }
 
-/// Nothing is added to the inheritable set (CVE-2022-29162).
+/// Nothing is added to the inheritable set (CVE-2022-29162). Where the container has one, what is in it
+/// becomes ambient too, so that programs of other users than root have it.
 fn add_capabilities(process: &mut Process, names: &[String]) {
     if names.is_empty() {
         return;
@@ -178,6 +179,9 @@ fn add_capabilities(process: &mut Process, names: &[String]) {
     let sets = process.capabilities.get_or_insert_with(Capabilities::default);
     for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
         set.extend(names.iter().cloned());
+    }
+    if !sets.inheritable.is_empty() {
+        sets.ambient.extend(names.iter().cloned());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use creel_image::signal::Signal;
+use creel_image::signal::{ParseSignalError, Signal};
 use creel_runtime::lifecycle::Runtime;
 
 use super::Id;
@@ -16,14 +16,17 @@ pub(crate) struct Args {
     all: bool,
     #[command(flatten)]
     id: Id,
-    /// Signal, by number or by name with or without `SIG`
-    #[arg(default_value = "TERM", value_name = "SIGNAL")]
-    signal: Signal,
+    /// Signal, by number or by name with or without `SIG`; 0 only looks whether it could be sent
+    #[arg(default_value = "TERM", value_name = "SIGNAL", value_parser = number)]
+    signal: i32,
+}
+
+fn number(text: &str) -> Result<i32, ParseSignalError> {
+    if text == "0" { Ok(0) } else { text.parse().map(|signal: Signal| signal.number().into()) }
 }
 
 pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
-    let signal = i32::from(args.signal.number());
-    match runtime.signal(&args.id.parse()?, signal) {
+    match runtime.signal(&args.id.parse()?, args.signal) {
         Err(error) if args.all && error.is_not_running() => {}
         sent => sent?,
     }

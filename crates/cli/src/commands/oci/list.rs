@@ -27,7 +27,8 @@ pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
                 &states.iter().map(|state| format!("{}\n", state.id)).collect::<String>(),
             )?;
         }
-        Format::Json => output::json(&states)?,
+        // In one line, as programs expect it that call runtimes.
+        Format::Json => output::line(&states)?,
         Format::Table => output::text(&table(&states))?,
     }
     Ok(ExitCode::SUCCESS)

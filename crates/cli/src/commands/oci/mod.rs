@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args as _;
+use creel_base::path::Dir;
 use creel_runtime::lifecycle::{ContainerId, Runtime};
 
 use super::narrow::{self, Definition};
@@ -124,7 +125,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> ExitCode {
         if let Err(unwritten) = journal.error(&failure) {
             unwritten.warn();
         }
-        failure.report()
+        failure.for_callers().report()
     })
 }
 
@@ -145,7 +146,10 @@ impl Command {
             Self::Delete(args) => delete::run(args, &runtime()?),
             Self::Exec(args) => exec::run(args, &runtime()?),
             Self::Kill(args) => kill::run(args, &runtime()?),
-            Self::List(args) => list::run(args, &runtime()?),
+            Self::List(args) => {
+                oci.check_root()?;
+                list::run(args, &runtime()?)
+            }
             Self::Pause(args) => pause::run(args, &runtime()?),
             Self::Ps(args) => ps::run(args, &runtime()?),
             Self::Resume(args) => resume::run(args, &runtime()?),
@@ -159,6 +163,14 @@ impl Command {
 }
 
 impl Options {
+    /// A directory that was named and is not there has no list: its name may be a wrong one.
+    fn check_root(&self) -> Result<(), Failure> {
+        match &self.root {
+            Some(root) => Ok(Dir::open(root).map(drop)?),
+            None => Ok(()),
+        }
+    }
+
     fn runtime(&self, globals: &Globals) -> Result<Runtime, Failure> {
         let root = self.root.clone().unwrap_or_else(|| globals.runtime_root());
         Ok(Runtime::open(&root)?)
