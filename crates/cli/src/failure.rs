@@ -122,11 +122,16 @@ impl Failure {
         Self { code, ..self }
     }
 
-    /// The failure as programs read it that call this one: in one line. A person who sees it on a terminal
-    /// gets the hint too.
-    pub(crate) fn for_callers(self) -> Self {
-        let hint = self.hint.filter(|_| io::stderr().is_terminal());
-        Self { hint, ..self }
+    /// The failure as programs read it that call this one: in one line, unless a person sees it on a
+    /// terminal.
+    pub(crate) fn for_callers(mut self) -> Self {
+        if !io::stderr().is_terminal()
+            && let Some(hint) = self.hint.take()
+            && let Some(last) = self.chain.last_mut()
+        {
+            last.push_str(&format!(" (hint: {hint})"));
+        }
+        self
     }
 
     /// What failed and why, in one line.

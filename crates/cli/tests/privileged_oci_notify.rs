@@ -73,9 +73,17 @@ fn socket(pid: i64) -> String {
 
 /// The container says something, by a socket that its environment names.
 fn says(pid: i64, text: &str) {
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
     let named = b"NOTIFY_SOCKET=/run/notify/notify.sock";
-    assert!(environment.split(|byte| *byte == 0).any(|variable| variable == named));
+    let is_named = || {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+        environment.split(|byte| *byte == 0).any(|variable| variable == named)
+    };
+    // The socket is there before the program is executed.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_named() {
+        assert!(Instant::now() < deadline, "the socket is not in the environment");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     UnixDatagram::unbound().unwrap().send_to(text.as_bytes(), socket(pid)).unwrap();
 }
 
