@@ -46,10 +46,11 @@ fn life(
 }
 
 fn live(runtime: &Runtime, id: &ContainerId) -> Result<i32, LifecycleError> {
-    let mut process = runtime.process(id)?;
+    let container = runtime.join(id)?;
+    let mut process = container.process();
     process.args = ["sh", "-c", "exit 5"].map(String::from).to_vec();
     // A process can enter before the container's own program runs.
-    let second = runtime.exec(id, &process, &Exec::default())?.wait()?;
+    let second = container.exec(&process, &Exec::default())?.wait()?;
     assert_eq!(runtime.state(id)?.status, Status::Created);
     runtime.start(id)?;
     Ok(second)

@@ -225,13 +225,13 @@ impl Identity {
         start_time.map(|start_time| Self { pid, start_time }).ok_or(ContainerError::NotRunning)
     }
 
-    /// Whether the process has ended and only waits for its parent to notice.
+    /// Whether the process runs: one that has ended may still wait for its parent to notice.
     #[must_use]
-    pub fn has_ended(self) -> bool {
+    pub fn runs(self) -> bool {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
         // Field 3: `Z` and `X` are what is left of a process.
         let state = stat.rsplit_once(") ").and_then(|(_, fields)| fields.chars().next());
-        matches!(state, None | Some('Z' | 'X'))
+        start_time(&stat) == Some(self.start_time) && !matches!(state, None | Some('Z' | 'X'))
     }
 }
 

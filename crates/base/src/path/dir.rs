@@ -40,6 +40,9 @@ pub enum IfExists {
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
+/// The most bytes that are set aside before a file is read.
+const MAX_GUESS: u64 = 1 << 20;
+
 /// Fifos and devices do not block the open.
 const READING: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
@@ -168,9 +171,12 @@ impl Dir {
     /// As [`Dir::read`].
     pub fn read_within(&self, path: impl AsRef<Path>, scope: Scope, limit: u64) -> Result<Vec<u8>> {
         let path = path.as_ref();
-        let mut content = Vec::new();
-        let mut file = self.open_within(path, scope, READING)?.take(limit.saturating_add(1));
-        file.read_to_end(&mut content).at(Action::Read, self.join(path))?;
+        let file = self.open_within(path, scope, READING)?;
+        // What it says of its size saves reads of a few bytes each, and need not be true.
+        let said = file.metadata().map_or(0, |metadata| metadata.len().min(limit).min(MAX_GUESS));
+        let mut content = Vec::with_capacity(usize::try_from(said).unwrap_or(0).saturating_add(1));
+        let read = file.take(limit.saturating_add(1)).read_to_end(&mut content);
+        read.at(Action::Read, self.join(path))?;
         match u64::try_from(content.len()) {
             Ok(found) if found <= limit => Ok(content),
             _ => Err(Errno::FBIG).at(Action::Read, self.join(path)),

@@ -15,12 +15,13 @@ use super::directory::Directory;
 use super::environment;
 use super::error::LifecycleError;
 use super::id::ContainerId;
+use super::record::Record;
 use super::start::open;
 use super::state::Status;
 use super::supervision::supervision;
 use crate::container::{self, Running};
 use crate::seccomp::Filter;
-use crate::spec::{self, Process};
+use crate::spec::{self, Process, Spec};
 
 /// What a further process needs besides its specification.
 #[derive(Clone, Debug, Default)]
@@ -42,55 +43,56 @@ pub struct Exec {
     pub ignore_paused: bool,
 }
 
+/// A container that processes can be started in.
+#[derive(Debug)]
+pub struct Joining<'a> {
+    directory: Directory<'a>,
+    record: Record,
+    spec: Spec,
+}
+
 impl Runtime {
-    /// The specification of a container's first process, for others like it.
+    /// Opens a container for further processes.
     ///
     /// # Errors
     /// [`LifecycleError::NoContainer`].
-    pub fn process(&self, id: &ContainerId) -> Result<Process, LifecycleError> {
-        let record = Directory::open(&self.root, id)?.record()?;
-        Ok(record.spec()?.process.unwrap_or_default())
-    }
-
-    /// Starts a further process in a container, and returns once it executes its program.
-    ///
-    /// # Errors
-    /// [`LifecycleError::NotRunning`] if it is stopped, [`LifecycleError::ExecPaused`]; or names the property that is wrong or the
-    /// step that failed, and no process remains then.
-    pub fn exec(
-        &self,
-        id: &ContainerId,
-        process: &Process,
-        exec: &Exec,
-    ) -> Result<Running, LifecycleError> {
-        check_console(Some(process), &exec.console)?;
+    pub fn join<'a>(&'a self, id: &'a ContainerId) -> Result<Joining<'a>, LifecycleError> {
         let directory = Directory::open(&self.root, id)?;
         let record = directory.record()?;
-        let status = Status::of(&directory, &record)?;
-        if status == Status::Paused && !exec.ignore_paused {
-            return Err(LifecycleError::ExecPaused);
-        }
-        if status == Status::Stopped {
-            return Err(LifecycleError::NotRunning {
-                action: "exec in",
-                id: id.to_string(),
-                status,
-            });
-        }
+        let spec = record.spec()?;
+        Ok(Joining { directory, record, spec })
+    }
+}
+
+impl Joining<'_> {
+    /// The specification of the container's first process, for others like it.
+    #[must_use]
+    pub fn process(&self) -> Process {
+        self.spec.process.clone().unwrap_or_default()
+    }
+
+    /// Starts a further process, and returns once it executes its program.
+    ///
+    /// # Errors
+    /// [`LifecycleError::NotRunning`] if the container is stopped, [`LifecycleError::ExecPaused`]; or
+    /// names the property that is wrong or the step that failed, and no process remains then.
+    pub fn exec(&self, process: &Process, exec: &Exec) -> Result<Running, LifecycleError> {
+        let Self { directory, record, spec } = self;
+        check_console(Some(process), &exec.console)?;
+        self.check_status(exec)?;
         if let Some(warn) = exec.warn {
             warn_of_capabilities(process, warn);
         }
         let first = (record.process.pid, spec::Status::Running);
-        let spec = record.spec()?;
         let joining = container::Exec {
             stdio: exec.stdio.clone(),
             line_ends: exec.console.line_ends(),
             preserved: exec.preserved.clone(),
             linux: spec.linux.clone().unwrap_or_default(),
             seccomp: Filter::Specified,
-            supervisor: supervision(&directory, &record.bundle, &spec, Some(first)),
+            supervisor: supervision(directory, &record.bundle, spec, Some(first)),
         };
-        let mut container = open(&record, &spec)?;
+        let mut container = open(record, spec)?;
         if let Some(groups) = &exec.groups {
             container = container.below(groups)?;
         }
@@ -105,5 +107,17 @@ impl Runtime {
             return Err(error);
         }
         Ok(running)
+    }
+
+    fn check_status(&self, exec: &Exec) -> Result<(), LifecycleError> {
+        match Status::of(&self.directory, &self.record)? {
+            Status::Paused if !exec.ignore_paused => Err(LifecycleError::ExecPaused),
+            status @ Status::Stopped => Err(LifecycleError::NotRunning {
+                action: "exec in",
+                id: self.directory.id.to_string(),
+                status,
+            }),
+            _ => Ok(()),
+        }
     }
 }

@@ -40,7 +40,7 @@ pub use creel_spawn::RootChange;
 pub use creel_spawn::cgroup::Below;
 pub use delete::Deletion;
 pub use error::LifecycleError;
-pub use exec::Exec;
+pub use exec::{Exec, Joining};
 pub use group::{Groups, Managers};
 pub use id::ContainerId;
 pub use notices::Notices;

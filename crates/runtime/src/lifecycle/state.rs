@@ -10,7 +10,6 @@ use serde::Serialize;
 use super::directory::Directory;
 use super::error::LifecycleError;
 use super::record::Record;
-use crate::container::Identity;
 use crate::spec::VERSION;
 
 /// A step of the life cycle.
@@ -29,8 +28,7 @@ pub enum Status {
 
 impl Status {
     pub(super) fn of(directory: &Directory<'_>, record: &Record) -> Result<Self, LifecycleError> {
-        let expected = record.process.identity();
-        if Identity::of(expected.pid).ok() != Some(expected) || expected.has_ended() {
+        if !record.process.identity().runs() {
             return Ok(Self::Stopped);
         }
         if record.is_frozen() {

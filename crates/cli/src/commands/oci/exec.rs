@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use creel_base::path::{Action, PathError};
-use creel_runtime::lifecycle::{Below, Console, ContainerId, Exec, Ids, LifecycleError, Runtime};
+use creel_runtime::lifecycle::{Below, Console, Exec, Ids, Joining, LifecycleError, Runtime};
 use creel_runtime::spec::{Capabilities, Process};
 
 use super::Id;
@@ -85,7 +85,8 @@ pub(super) const FAILED: u8 = 255;
 pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
     protection::ensure()?;
     let id = args.id.parse()?;
-    let mut process = process(args, runtime, &id)?;
+    let container = runtime.join(&id)?;
+    let mut process = process(args, &container)?;
     let handed = args.handed.descriptors()?;
     process.env.extend(handed.variables);
     let signals = attach::gather_signals().map_err(|error| Failure::terminal(&error))?;
@@ -94,8 +95,7 @@ pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
         None if process.terminal && !args.detach => Console::Caller,
         None => Console::None,
     };
-    let running = runtime.exec(
-        &id,
+    let running = container.exec(
         &process,
         &Exec {
             console,
@@ -141,10 +141,10 @@ fn below(given: &[String]) -> Result<Option<Below>, Failure> {
 }
 
 /// What is run: what a file says, or something like the container's first process.
-fn process(args: &Args, runtime: &Runtime, id: &ContainerId) -> Result<Process, Failure> {
+fn process(args: &Args, container: &Joining<'_>) -> Result<Process, Failure> {
     let mut process = match &args.process {
         Some(path) => read(path)?,
-        None => Process { terminal: false, ..runtime.process(id)? },
+        None => Process { terminal: false, ..container.process() },
     };
     if !args.command.is_empty() {
         process.args.clone_from(&args.command);
