@@ -42,6 +42,8 @@ fn sealed(data: &[u8]) -> Option<Vec<u8>> {
 /// CRC-32C begun with all ones and not inverted at the end.
 fn crc32c(data: &[u8]) -> u32 {
     data.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ 0x82f6_3b78 & (crc & 1).wrapping_neg())
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            crc >> 1 ^ 0x82f6_3b78 & (crc & 1).wrapping_neg()
+        })
     })
 }

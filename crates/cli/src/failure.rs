@@ -111,6 +111,12 @@ impl Failure {
         Self { chain, hint: Some(hint), code: FAILED }
     }
 
+    /// A sandbox goes on, and how it ends is not known.
+    pub(crate) fn supervision(error: &io::Error) -> Self {
+        let chain = vec!["cannot wait for the end of the sandbox".into(), error.to_string()];
+        Self { chain, hint: None, code: FAILED }
+    }
+
     /// The working directory, below which relative paths are, cannot be found.
     pub(crate) fn working_directory(error: &io::Error) -> Self {
         let chain = vec!["cannot find the working directory".into(), error.to_string()];

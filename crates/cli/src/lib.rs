@@ -35,6 +35,9 @@ pub fn main() -> ExitCode {
     let argv: Vec<_> = std::env::args_os().collect();
     #[cfg(debug_assertions)]
     fail_as_told();
+    if let Some(code) = commands::sandbox::early(&argv) {
+        return code;
+    }
     match protection::ensure_early(&argv) {
         Ok(()) => run(argv),
         Err(failure) => failure.report(),

@@ -47,7 +47,9 @@ impl Rest {
                 let hook = step.cloned().unwrap_or_default();
                 return Err(SpawnError::Hook { hook, source: failed.into() });
             }
-            Err(Failure::Child(index, source)) => (index.checked_sub(self.done), source),
+            Err(Failure::Child(index, source) | Failure::Obstructed(index, source, _)) => {
+                (index.checked_sub(self.done), source)
+            }
         };
         let step = index.and_then(|index| self.steps.get(index));
         match step {

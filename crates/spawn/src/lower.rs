@@ -98,10 +98,12 @@ impl Steps {
                     source,
                 }
             }
-            Failure::Child(index, source) => SpawnError::Step {
-                step: self.names.get(index).map_or("arrange descriptors", |s| s).into(),
-                source,
-            },
+            Failure::Child(index, source) | Failure::Obstructed(index, source, _) => {
+                SpawnError::Step {
+                    step: self.names.get(index).map_or("arrange descriptors", |s| s).into(),
+                    source,
+                }
+            }
         }
     }
 }

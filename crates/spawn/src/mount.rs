@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use creel_sys::program::{Attributes, Depth, Kind, NewFileSystem, Op, Slot, Target};
+use creel_sys::program::{Attributes, Depth, Kind, Modes, NewFileSystem, Op, Slot, Target};
 
 use crate::device::single_name;
 use crate::error::SpawnError;
@@ -405,5 +405,5 @@ pub(crate) fn target(path: &str, kind: Kind) -> Result<Target, SpawnError> {
         return Err(SpawnError::ParentInPath { path: path.into() });
     }
     let path = if names.is_empty() { ".".into() } else { names.join("/") };
-    Ok(Target { path: CString::new(path)?, kind })
+    Ok(Target { path: CString::new(path)?, kind, modes: Modes::default(), follows: true })
 }

@@ -158,7 +158,7 @@ fn lower_overlay(steps: &mut Steps, overlay: &Overlay) -> Result<Slot, SpawnErro
     let (place, root) = (steps.scratch.place, steps.slot());
     let host = encode(overlay.place()?)?;
     let name = overlay.place()?.display();
-    steps.add(format!("open the layer `{name}`"), Op::OpenHost(host.clone(), place));
+    steps.add(format!("open the layer `{name}`"), Op::OpenHost(host, place));
     let give = |mount| steps.program.give(Arc::clone(mount));
     let mounts = overlay.mounts.iter().map(give).collect();
     let encode_upper = |upper: &Upper| -> Result<_, SpawnError> {
@@ -169,10 +169,10 @@ fn lower_overlay(steps: &mut Steps, overlay: &Overlay) -> Result<Slot, SpawnErro
         lowers: overlay.lowers.iter().map(|path| encode(path)).collect::<Result<_, _>>()?,
         mounts,
         upper: upper.transpose()?,
+        upper_in: None,
         options: overlay.options(),
         attributes: overlay.attributes,
         place,
-        path: host,
         classic: overlay.classic,
     };
     let count = overlay.lowers.len() + overlay.mounts.len();
@@ -188,7 +188,7 @@ pub(crate) fn lower_change(
     root: Slot,
 ) -> Result<(), SpawnError> {
     if change == Change::Pivot {
-        steps.add("change the root", Op::PivotRoot(root));
+        steps.add("change the root", Op::PivotRoot(root, 0));
         return Ok(());
     }
     let mounts = fs::read_to_string("/proc/self/mountinfo").map_err(SpawnError::ReadMounts)?;

@@ -10,8 +10,10 @@ mod cover;
 mod device;
 mod execute;
 mod fault;
+mod files;
 mod hook;
 mod listen;
+mod loopback;
 mod message;
 mod mounts;
 mod namespaces;
@@ -21,6 +23,7 @@ mod places;
 mod root;
 mod run;
 mod running;
+mod supervise;
 mod terminal;
 mod text;
 mod tree;
@@ -40,8 +43,8 @@ pub use fault::fail_at;
 pub use hook::{FailedHook, HookEnd};
 pub use listen::{Attend, Listen, nobody, released};
 pub use op::{
-    Attributes, CapabilitySets, Depth, Device, Filter, Hook, Kind, LineEnds, Moment, NewFileSystem,
-    Op, Overlay, Scheduler, Slot, Strings, Target, Terminal,
+    Attributes, CapabilitySets, Depth, Device, Filter, Hook, Kind, LineEnds, Modes, Moment,
+    NewFileSystem, Op, Overlay, Scheduler, Slot, Strings, Supervisor, Target, Terminal,
 };
 pub use running::{Running, kill, open_process, raise_limit, send_signal};
 
@@ -58,6 +61,8 @@ pub struct Program {
     descriptors: Vec<Arc<OwnedFd>>,
     /// This process's end of the one that the child sends on.
     socket: Option<OwnedFd>,
+    inherits: bool,
+    withheld: Vec<RawFd>,
 }
 
 /// Why a child did not start.
@@ -67,6 +72,8 @@ pub enum Failure {
     Parent(io::Error),
     /// The call with this index failed in the child; one past the last is the set-up of descriptors.
     Child(usize, io::Error),
+    /// The call with this index failed because of what is there, which the descriptor holds.
+    Obstructed(usize, io::Error, OwnedFd),
     /// The hook that is the call with this index failed.
     Hook(usize, FailedHook),
     /// The listener of the child's filter went to nobody, or nobody answered for the child.
@@ -78,7 +85,10 @@ impl Failure {
     #[must_use]
     pub fn into_source(self) -> io::Error {
         match self {
-            Self::Parent(source) | Self::Child(_, source) | Self::Listener(source) => source,
+            Self::Parent(source)
+            | Self::Child(_, source)
+            | Self::Obstructed(_, source, _)
+            | Self::Listener(source) => source,
             Self::Hook(..) => io::Error::other("a hook failed"),
         }
     }
@@ -108,6 +118,17 @@ impl Program {
     /// are 0, 1 and 2 of this process.
     pub fn descriptors(&mut self, fds: Vec<Arc<OwnedFd>>) {
         self.descriptors = fds;
+    }
+
+    /// Leaves the program every descriptor of this process that is not closed on execution.
+    pub fn inherit(&mut self) {
+        self.inherits = true;
+    }
+
+    /// Has the child close a descriptor at once that it would have until the program is executed: somebody
+    /// may wait for its last copy. It is known by its number, so that this process can close its own.
+    pub fn withhold(&mut self, number: RawFd) {
+        self.withheld.push(number);
     }
 
     /// Makes the socket on which the child sends a descriptor, such as the master of a terminal: the
@@ -156,7 +177,9 @@ impl Program {
     ) -> Result<Running, Failure> {
         let [report, report_child] = sockets(libc::SOCK_STREAM)?;
         let (go_child, mut go) = pipe()?;
-        let mut running = self.clone_child(namespaces, cgroup, &go_child, &report_child)?;
+        let own = [report.as_raw_fd(), go.as_raw_fd()];
+        let childs = [go_child.as_raw_fd(), report_child.as_raw_fd()];
+        let mut running = self.clone_child(namespaces, cgroup, childs, own)?;
         drop((report_child, go_child));
         let heard = match attend(running.pid, Moment::Begun) {
             Ok(()) => {
@@ -182,8 +205,8 @@ impl Program {
         &self,
         flags: u64,
         cgroup: Option<&OwnedFd>,
-        wait: &File,
-        report: &OwnedFd,
+        [wait, report]: [RawFd; 2],
+        own: [RawFd; 2],
     ) -> io::Result<Running> {
         let mut pidfd: RawFd = -1;
         // SAFETY: clone_args is plain integers, for which zero is valid.
@@ -195,13 +218,13 @@ impl Program {
             args.flags |= CLONE_INTO_CGROUP;
             args.cgroup = fd.as_raw_fd() as u64;
         }
-        let mut state = State::new(self.slots, wait.as_raw_fd(), report.as_raw_fd());
+        let mut state = State::new(self.slots, wait, report);
         // SAFETY: without CLONE_VM the child has its own copy of this memory and stack; it only
         // reads prepared data and makes system calls until it executes or exits.
         let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
         match pid {
             -1 => Err(io::Error::last_os_error()),
-            0 => self.child(&mut state),
+            0 => self.child(&mut state, own),
             pid => {
                 // SAFETY: the kernel stored a new descriptor that nothing else owns.
                 let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -210,8 +233,8 @@ impl Program {
         }
     }
 
-    fn child<'a>(&'a self, state: &mut State<'a>) -> ! {
-        let mut failed = self.isolate(state).is_none().then_some(self.ops.len());
+    fn child<'a>(&'a self, state: &mut State<'a>, parents: [RawFd; 2]) -> ! {
+        let mut failed = self.isolate(state, parents).is_none().then_some(self.ops.len());
         if failed.is_none() {
             let mut ops = self.ops.iter().enumerate();
             failed = ops.position(|(at, op)| fault::strikes(at) || run::run(op, state).is_none());
@@ -229,9 +252,9 @@ impl Program {
         unsafe { libc::_exit(127) }
     }
 
-    /// Leaves the child nothing of the parent but the descriptors it was given. This also closes
-    /// the parent's end of the pipe, so that its death ends the wait.
-    fn isolate(&self, state: &mut State<'_>) -> Option<()> {
+    /// Leaves the child nothing of the parent but the descriptors it was given, or those that programs
+    /// inherit. This also closes the parent's end of the pipe, so that its death ends the wait.
+    fn isolate(&self, state: &mut State<'_>, parents: [RawFd; 2]) -> Option<()> {
         let none = 0u64;
         let (how, null) = (libc::SIG_SETMASK, 0usize);
         // SAFETY: the mask outlives the call. CLONE_CLEAR_SIGHAND leaves ignored signals ignored,
@@ -239,6 +262,8 @@ impl Program {
         unsafe {
             ok(libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const none, null, 8usize))?;
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            // With it ignored nobody could wait for children.
+            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         }
         state.report = high(state.report)?;
         state.wait = high(state.wait)?;
@@ -247,6 +272,10 @@ impl Program {
         }
         if !self.descriptors.is_empty() {
             state.kept = self.place_descriptors()?;
+        }
+        if self.inherits {
+            parents.into_iter().chain(self.withheld.iter().copied()).for_each(call::close);
+            return Some(());
         }
         state.close_foreign()
     }

@@ -86,6 +86,21 @@ impl Drop for Signals {
     }
 }
 
+/// Lets children be waited for, where who started this program had them ignored (`SIGCHLD`).
+pub fn notice_children() {
+    // SAFETY: SIG_DFL is a valid disposition and no handler is installed.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
+/// Has this process killed when its parent ends.
+///
+/// # Errors
+/// Fails as `prctl` does.
+pub fn die_with_parent() -> io::Result<()> {
+    // SAFETY: the option takes an integer.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }).map(drop)
+}
+
 fn check(result: i32) -> io::Result<i32> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }

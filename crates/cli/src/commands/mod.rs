@@ -24,6 +24,7 @@ mod push;
 mod rm;
 mod rmi;
 mod run;
+pub(crate) mod sandbox;
 mod start;
 mod tag;
 mod tree;
@@ -72,13 +73,14 @@ enum Command {
     Rm(rm::Args),
     Rmi(rmi::Args),
     Run(Box<run::Args>),
+    Sandbox(sandbox::Args),
     Start(start::Args),
     Tag(tag::Args),
     Tree(tree::Args),
 }
 
 /// What defines each of the commands.
-const DEFINITIONS: [Definition; 26] = [
+const DEFINITIONS: [Definition; 27] = [
     ("commit", commit::Args::augment_args),
     ("completion", completion::Args::augment_args),
     ("df", df::Args::augment_args),
@@ -102,6 +104,7 @@ const DEFINITIONS: [Definition; 26] = [
     ("rm", rm::Args::augment_args),
     ("rmi", rmi::Args::augment_args),
     ("run", run::Args::augment_args),
+    ("sandbox", sandbox::Args::augment_args),
     ("start", start::Args::augment_args),
     ("tag", tag::Args::augment_args),
     ("tree", tree::Args::augment_args),
@@ -149,6 +152,7 @@ impl Cli {
             Command::Push(args) => push::run(&args, &self.globals),
             Command::Rmi(args) => rmi::run(&args, &self.globals),
             Command::Run(args) => run::run(&args, &self.globals),
+            Command::Sandbox(args) => sandbox::run(&args),
             Command::Start(args) => start::run(&args, &self.globals),
             Command::Tag(args) => tag::run(&args, &self.globals),
             Command::Tree(args) => tree::run(&args, &self.globals),

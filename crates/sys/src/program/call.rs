@@ -7,7 +7,7 @@ use libc::{c_int, c_long, syscall};
 
 use super::Slot;
 use super::classic::Classic;
-use super::op::{Kind, Target};
+use super::op::{Kind, Modes, Target};
 use super::walk::{self, Missing};
 
 /// How many descriptors a program can be executed with; the child's own have numbers from here on.
@@ -30,6 +30,10 @@ pub(super) struct State<'a> {
     pub(super) kept: u32,
     /// Whether the place that was last ensured was missing before.
     pub(super) created: bool,
+    /// The mask that there was before it was emptied.
+    pub(super) umask: libc::mode_t,
+    /// Which of several directories was entered.
+    pub(super) entered: usize,
     pub(super) classic: Classic<'a>,
 }
 
@@ -47,6 +51,8 @@ impl State<'_> {
             evidence: -1,
             kept: 3,
             created: false,
+            umask: 0,
+            entered: 0,
             classic: Classic::new(slots),
         }
     }
@@ -191,24 +197,34 @@ pub(super) fn ensure(state: &mut State<'_>, root: RawFd, target: &Target) -> Opt
         Kind::Like(slot) => is_directory(state.get(slot)?)?,
     };
     state.created = false;
+    let links = if target.follows { 0 } else { libc::O_NOFOLLOW };
     // Mostly all of it is there.
-    match open_in_root(root, &target.path) {
+    match open(root, &target.path, libc::O_PATH | links, IN_ROOT) {
         None if errno() == libc::ENOENT => {}
-        opened => return opened,
+        opened => return if target.follows { opened } else { refuse_link(opened?) },
     }
     state.created = true;
-    let missing = if directory { Missing::Directory } else { Missing::File };
-    walk::in_root(root, &target.path, missing)
+    let Modes { parents, directory: wide, file } = target.modes;
+    let mode = if directory { wide } else { file };
+    walk::in_root(root, &target.path, Missing::Made { directory, mode, parents })
+}
+
+fn refuse_link(found: RawFd) -> Option<RawFd> {
+    if stat(found)?.st_mode & libc::S_IFMT == libc::S_IFLNK {
+        close(found);
+        return fail(libc::ELOOP);
+    }
+    Some(found)
 }
 
 /// Makes a directory or an empty file; one that is there already will do.
-pub(super) fn create(dir: RawFd, name: &CStr, directory: bool) -> Option<()> {
+pub(super) fn create(dir: RawFd, name: &CStr, directory: bool, mode: u32) -> Option<()> {
     // SAFETY: the name is null-terminated and one component of a path.
     let made = unsafe {
         if directory {
-            syscall(libc::SYS_mkdirat, dir, name.as_ptr(), 0o755)
+            syscall(libc::SYS_mkdirat, dir, name.as_ptr(), mode)
         } else {
-            syscall(libc::SYS_mknodat, dir, name.as_ptr(), libc::S_IFREG | 0o644, 0)
+            syscall(libc::SYS_mknodat, dir, name.as_ptr(), libc::S_IFREG | mode, 0)
         }
     };
     if made < 0 && errno() != libc::EEXIST { None } else { Some(()) }

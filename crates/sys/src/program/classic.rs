@@ -111,6 +111,14 @@ impl<'a> Classic<'a> {
         self.notes.get(slot.0).copied().or_else(|| fail(libc::EINVAL))
     }
 
+    /// Opens the place in a slot by its path again, which leads to what is mounted there now.
+    pub(super) fn open_again(&self, slot: Slot) -> Option<RawFd> {
+        let Some((from, path, resolve)) = self.note(slot)?.place else {
+            return fail(libc::ENOSYS);
+        };
+        open(from, path, libc::O_PATH, resolve)
+    }
+
     fn make_later(&mut self, slot: Slot, source: Source<'a>) -> Option<()> {
         let Some(note) = self.notes.get_mut(slot.0) else { return fail(libc::EINVAL) };
         *note = Note { source, ..Note::default() };
@@ -176,10 +184,7 @@ pub(super) fn attach(state: &mut State<'_>, mount: Slot, place: Slot) -> Option<
         Source::New(system) => mount_new(system, at)?,
     }
     if !matches!(note.source, Source::Itself) {
-        let Some((from, path, resolve)) = state.classic.note(place)?.place else {
-            return fail(libc::ENOSYS);
-        };
-        let found = open(from, path, libc::O_PATH, resolve)?;
+        let found = state.classic.open_again(place)?;
         let expected = if matches!(note.source, Source::New(_)) { None } else { Some(made) };
         verify(found, at, expected)?;
         state.set(mount, found)?;
@@ -194,10 +199,7 @@ pub(super) fn attach(state: &mut State<'_>, mount: Slot, place: Slot) -> Option<
 pub(super) fn attach_empty(state: &State<'_>, place: Slot) -> Option<RawFd> {
     let at = state.get(place)?;
     mount(c"tmpfs", &Link::new(at), c"tmpfs", 0, None)?;
-    let Some((from, path, resolve)) = state.classic.note(place)?.place else {
-        return fail(libc::ENOSYS);
-    };
-    let found = open(from, path, libc::O_PATH, resolve)?;
+    let found = state.classic.open_again(place)?;
     verify(found, at, None)?;
     apply(found, Depth::One, restriction())?;
     Some(found)

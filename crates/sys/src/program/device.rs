@@ -69,7 +69,7 @@ fn bind<'a>(state: &mut State<'a>, directory: RawFd, device: &'a Device) -> Opti
     if !is_device(found, device)? {
         return fail(libc::ENODEV);
     }
-    create(directory, &device.name, false)?;
+    create(directory, &device.name, false, 0o644)?;
     let at = look(directory, device)?;
     state.set(place, at)?;
     if stat(at)?.st_mode & libc::S_IFMT == libc::S_IFLNK {

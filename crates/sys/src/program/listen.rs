@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use libc::syscall;
 
-use super::call::{State, fail, fd, ok};
+use super::call::{State, errno, fail, fd, ok};
 use super::hook::{FailedHook, HookEnd};
 use super::message;
 use super::op::{Filter, Moment};
@@ -60,8 +60,15 @@ pub(super) fn load(report: RawFd, filter: &[Filter], flags: u32, secret: [u64; 3
 pub(super) fn seccomp(filter: &[Filter], flags: u32) -> Option<i64> {
     let Ok(len) = u16::try_from(filter.len()) else { return fail(libc::EINVAL) };
     let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
+    let program = &raw const program;
     // SAFETY: the program points to `len` instructions. 1 is SECCOMP_SET_MODE_FILTER.
-    let done = unsafe { syscall(libc::SYS_seccomp, 1, flags, &raw const program) };
+    let mut done = unsafe { syscall(libc::SYS_seccomp, 1, flags, program) };
+    if done < 0 && flags == 0 && errno() == libc::ENOSYS {
+        // A filter that was loaded before may know the older call only.
+        let (mode, filter) = (libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER);
+        // SAFETY: the program points to `len` instructions.
+        done = unsafe { syscall(libc::SYS_prctl, mode, filter, program) };
+    }
     (done >= 0).then_some(done)
 }
 
@@ -122,12 +129,16 @@ fn give(listen: Listen<'_>, pid: i32, listener: OwnedFd) -> Result<Instant, Fail
     Ok(Instant::now() + patience)
 }
 
-fn child([index, errno]: [i32; 2], output: Option<OwnedFd>) -> Failure {
+fn child([index, errno]: [i32; 2], evidence: Option<OwnedFd>) -> Failure {
     let index = usize::try_from(index).unwrap_or(usize::MAX);
     if let Some(end) = HookEnd::of(errno) {
-        return Failure::Hook(index, FailedHook { end, output });
+        return Failure::Hook(index, FailedHook { end, output: evidence });
     }
-    Failure::Child(index, io::Error::from_raw_os_error(errno))
+    let error = io::Error::from_raw_os_error(errno);
+    match evidence {
+        Some(found) => Failure::Obstructed(index, error, found),
+        None => Failure::Child(index, error),
+    }
 }
 
 /// Waits for a report, until some time if one is given: the child waits for whoever has the listener,

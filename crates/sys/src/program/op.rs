@@ -59,6 +59,44 @@ pub struct Target {
     pub path: CString,
     /// What the last name is created as.
     pub kind: Kind,
+    /// The permission bits of what is made.
+    pub modes: Modes,
+    /// Whether the last name may be a symbolic link that is there, which is followed inside the root;
+    /// else that fails with `ELOOP`.
+    pub follows: bool,
+}
+
+/// Permission bits of what is made, from which the mask takes some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Modes {
+    /// Of the directories on the way.
+    pub parents: u32,
+    /// Of a directory.
+    pub directory: u32,
+    /// Of a file.
+    pub file: u32,
+}
+
+impl Default for Modes {
+    fn default() -> Self {
+        Self { parents: 0o755, directory: 0o755, file: 0o644 }
+    }
+}
+
+/// A process that stays behind: it reaps, and ends with the status of the process that continues once
+/// there is no other one.
+#[derive(Debug)]
+pub struct Supervisor {
+    /// Holds what the status of the process that continues is written to, as one byte: its exit code, or
+    /// 128 plus the signal that ended it.
+    pub status: Option<Slot>,
+    /// What stays open, at most eight, besides the standard descriptors.
+    pub kept: Vec<Slot>,
+    /// Whether it is killed when its parent ends.
+    pub dies_with_parent: bool,
+    /// Whether processes of its user may look at it, as those must that enter its namespaces. So may the
+    /// one that continues, which can then open the file that this program runs from (CVE-2019-5736).
+    pub inspectable: bool,
 }
 
 /// A new file system.
@@ -105,14 +143,14 @@ pub struct Overlay {
     pub mounts: Vec<Slot>,
     /// Host paths of the upper and the work directory; without them the overlay is read-only.
     pub upper: Option<[CString; 2]>,
+    /// Holds the directory that the paths of those two are below, if they are not the host's.
+    pub upper_in: Option<Slot>,
     /// Flags (`volatile`, `userxattr`) and options with values (`index`, `off`).
     pub options: Vec<(CString, Option<CString>)>,
     /// `MOUNT_ATTR_*`.
     pub attributes: u32,
     /// Holds the directory that the overlay is attached at.
     pub place: Slot,
-    /// The host path of `place`, to find the overlay again after `mount(2)`.
-    pub path: CString,
     /// Whether `mount(2)` is used although `lowerdir+` (6.7) may be there.
     pub classic: bool,
 }
@@ -281,6 +319,10 @@ pub enum Op {
     OpenRealDirectory(Slot, CString, Slot),
     /// Opens a path below the root as `OpenInRoot` does and creates what is missing.
     Ensure(Slot, Target, Slot),
+    /// Fails with `ESTALE` unless the slot holds the file with this device and inode number.
+    CheckSame(Slot, [u64; 2]),
+    /// Fails with `EINVAL` if both slots hold the same place.
+    CheckDistinct(Slot, Slot),
     /// Clones the mount at a slot as a detached mount.
     CloneTree(Slot, Depth, Slot),
     /// Sends the descriptor in the first slot on the socket in the second: one of
@@ -308,6 +350,13 @@ pub enum Op {
     CopyTree(Slot, Slot),
     /// Makes a symbolic link (text, then directory and name); an existing name stays.
     Link(CString, Slot, CString),
+    /// Makes a symbolic link as [`Op::Link`] does; what is there must be the same link, else that fails
+    /// with `EEXIST` ([`super::Failure::Obstructed`]).
+    SameLink(CString, Slot, CString),
+    /// Sets the permission bits of what the slot holds.
+    Mode(Slot, u32),
+    /// Replaces what is in the file in the first slot by all that can be read from the second.
+    Fill(Slot, Slot),
     /// Writes a file below a directory, with neither links nor mounts on the way.
     Write(Slot, CString, Vec<u8>),
     /// Covers a path below the root (first), if it exists: a file with the null device in the
@@ -319,8 +368,9 @@ pub enum Op {
     Terminal(Terminal),
     /// Makes the terminal at a slot the controlling one and standard input, output and error.
     ControllingTerminal(Slot),
-    /// Makes the mount in a slot the root and detaches the old root.
-    PivotRoot(Slot),
+    /// Makes the mount in a slot the root and detaches the old root, and that many mounts more that are on
+    /// the same place.
+    PivotRoot(Slot, usize),
     /// Makes the directory in a slot the root of this process alone.
     ChangeRoot(Slot),
     /// Puts the mount in a slot over the root, where that cannot be left (an initial root in memory).
@@ -329,6 +379,18 @@ pub enum Op {
     /// Takes the mount at a path of the host out of this mount namespace, or covers it with an empty
     /// one.
     Uncover(CString),
+    /// Takes the loopback interface of the network namespace up.
+    RaiseLoopback,
+    /// Fails with `EEXIST` if a user namespace can be made; the process is in it then.
+    CheckNoUserNamespaces,
+    /// Waits until something can be read from what the slot holds, or nobody can write to it any more.
+    AwaitData(Slot),
+    /// Opens a file and shares a lock on all of it (`F_RDLCK`), for as long as this process lives.
+    ShareLock(CString, Slot),
+    /// Is killed when its parent ends.
+    DieWithParent,
+    /// Continues in a child of a [`Supervisor`].
+    Supervise(Supervisor),
     /// Sets the host name of the UTS namespace.
     Hostname(CString),
     /// Sets the domain name of the UTS namespace.
@@ -354,6 +416,12 @@ pub enum Op {
     Hold(Slot),
     /// Sets the working directory and fails with `ENOENT` if it is outside the root.
     WorkingDirectory(CString),
+    /// Sets the working directory to the first of these that can be entered and is in the root.
+    FirstDirectory(Vec<CString>),
+    /// Empties the file mode creation mask.
+    ClearUmask,
+    /// Gives back the mask that there was before [`Op::ClearUmask`].
+    RestoreUmask,
     /// Sets the file mode creation mask.
     Umask(u32),
     /// Sets when this process runs.
@@ -372,6 +440,8 @@ pub enum Op {
     Limit(u32, [u64; 2]),
     /// Drops a capability from the bounding set.
     DropBounding(u32),
+    /// Drops all capabilities but these bits from the bounding set.
+    KeepBounding(u64),
     /// Keeps the permitted set while the user changes.
     KeepCapabilities,
     /// Sets the capability sets, which also trims the ambient one.
@@ -401,4 +471,7 @@ pub enum Op {
     },
     /// Executes the first path that can be, with arguments and environment.
     Execute(Vec<CString>, Strings, Strings),
+    /// Does so with the environment of the number that the entered directory has in
+    /// [`Op::FirstDirectory`], the first without one.
+    ExecuteThere(Vec<CString>, Strings, Vec<Strings>),
 }

@@ -3,7 +3,7 @@
 //! Layers are named `/proc/self/fd/N`: `fsconfig` takes strings of at most 255 bytes, and
 //! `mount(2)` a page for all of them.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::os::fd::RawFd;
 
 use libc::syscall;
@@ -22,9 +22,12 @@ const CREATE: u32 = 6;
 /// Makes and attaches the overlay; returns its mount.
 pub(super) fn make(state: &State, overlay: &Overlay) -> Option<RawFd> {
     let place = state.get(overlay.place)?;
-    let upper = overlay.upper.as_ref().map(open_upper);
-    let upper = match upper {
-        Some(opened) => Some(opened?),
+    let below = match overlay.upper_in {
+        Some(slot) => state.get(slot)?,
+        None => libc::AT_FDCWD,
+    };
+    let upper = match &overlay.upper {
+        Some([upper, work]) => Some([open_below(below, upper)?, open_below(below, work)?]),
         None => None,
     };
     for mount in &overlay.mounts {
@@ -48,12 +51,12 @@ pub(super) fn make(state: &State, overlay: &Overlay) -> Option<RawFd> {
     if upper.is_some() && is_read_only(made)? { fail(libc::EROFS) } else { Some(made) }
 }
 
-fn open_upper([upper, work]: &[CString; 2]) -> Option<[RawFd; 2]> {
-    Some([open_directory(upper)?, open_directory(work)?])
+fn open_directory(path: &CStr) -> Option<RawFd> {
+    open_below(libc::AT_FDCWD, path)
 }
 
-fn open_directory(path: &CStr) -> Option<RawFd> {
-    open(libc::AT_FDCWD, path, libc::O_PATH | libc::O_DIRECTORY, 0)
+fn open_below(dir: RawFd, path: &CStr) -> Option<RawFd> {
+    open(dir, path, libc::O_PATH | libc::O_DIRECTORY, 0)
 }
 
 fn set(fs: RawFd, command: u32, name: &CStr, value: Option<&CStr>) -> Option<()> {
@@ -148,7 +151,7 @@ fn mount_classic(state: &State, overlay: &Overlay, upper: Option<[RawFd; 2]>) ->
     // and outlives the call.
     ok(unsafe { syscall(libc::SYS_mount, kind, place.text().as_ptr(), kind, 0usize, data) })?;
     // The old descriptor is below the new mount; only the path leads to its top.
-    let made = open_directory(&overlay.path)?;
+    let made = state.classic.open_again(overlay.place)?;
     let set = Attributes { set: overlay.attributes.into(), ..Attributes::default() };
     let done = mounts::set(made, Depth::One, set);
     let done = if is_missing(done.as_ref()) { classic::apply(made, Depth::One, set) } else { done };

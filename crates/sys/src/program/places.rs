@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::RawFd;
 
-use super::call::{IN_ROOT, State, ensure, fail, open as open_at};
+use super::call::{IN_ROOT, State, ensure, fail, ok, open as open_at};
 use super::{Op, Slot};
 
 /// Opens the place that the operation names.
@@ -27,6 +27,22 @@ pub(super) fn open<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
             Some(())
         }
         _ => fail(libc::ENOSYS),
+    }
+}
+
+/// Mounts on one place are told apart by their numbers (`statx(2)`, Linux 5.8).
+pub(super) fn check_distinct(one: RawFd, other: RawFd) -> Option<()> {
+    if identity(one)? == identity(other)? { fail(libc::EINVAL) } else { Some(()) }
+}
+
+fn identity(fd: RawFd) -> Option<[u64; 4]> {
+    let (empty, mask) = (c"".as_ptr(), libc::STATX_INO | libc::STATX_MNT_ID);
+    // SAFETY: the path is empty; statx is plain data, which the call fills.
+    unsafe {
+        let mut found: libc::statx = std::mem::zeroed();
+        ok(libc::statx(fd, empty, libc::AT_EMPTY_PATH, mask, &raw mut found).into())?;
+        let [major, minor] = [found.stx_dev_major, found.stx_dev_minor].map(u64::from);
+        Some([major, minor, found.stx_ino, found.stx_mnt_id])
     }
 }
 

@@ -16,12 +16,15 @@ pub(super) fn make_private(state: &State<'_>) -> Option<()> {
     mount(None, c"/", libc::MS_REC | libc::MS_PRIVATE)
 }
 
-pub(super) fn pivot(root: RawFd) -> Option<()> {
+pub(super) fn pivot(root: RawFd, more: usize) -> Option<()> {
     // SAFETY: takes integers and null-terminated constants.
     unsafe {
         ok(syscall(libc::SYS_fchdir, root))?;
         ok(syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()))?;
-        ok(syscall(libc::SYS_umount2, c".".as_ptr(), libc::MNT_DETACH))?;
+        // The kernel takes what is on top of the place each time.
+        for _ in 0..=more {
+            ok(syscall(libc::SYS_umount2, c".".as_ptr(), libc::MNT_DETACH))?;
+        }
         ok(syscall(libc::SYS_chdir, c"/".as_ptr()))
     }
 }

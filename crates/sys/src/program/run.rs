@@ -8,8 +8,8 @@ use libc::{c_int, syscall};
 use super::call::{State, check_file_system, close_others, errno, fail, ok, stat, write_below};
 use super::op::{CapabilitySets, Op};
 use super::{
-    cover, device, execute, hook, listen, mounts, namespaces, overlay, places, root, terminal,
-    tree, tuning,
+    cover, device, execute, files, hook, listen, loopback, mounts, namespaces, overlay, places,
+    root, supervise, terminal, tree, tuning,
 };
 
 /// How many descriptors besides the program's are kept to the end.
@@ -37,6 +37,20 @@ pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
         Op::Attach(mount, place) => mounts::attach(state, *mount, *place),
         Op::CheckFileSystem(slot, magic) => check_file_system(state.get(*slot)?, *magic),
         Op::CheckDevice(slot, major, minor) => check_device(state.get(*slot)?, *major, *minor),
+        Op::CheckSame(slot, numbers) => check_same(state.get(*slot)?, *numbers),
+        Op::CheckDistinct(one, other) => {
+            places::check_distinct(state.get(*one)?, state.get(*other)?)
+        }
+        Op::SameLink(..) | Op::Mode(..) | Op::Fill(..) | Op::ShareLock(..) => files::run(op, state),
+        Op::DieWithParent => supervise::die_with_parent(state),
+        Op::RaiseLoopback => loopback::raise(),
+        Op::Supervise(supervisor) => supervise::leave(state, supervisor),
+        Op::FirstDirectory(paths) => first_directory(state, paths),
+        Op::ClearUmask => {
+            // SAFETY: takes an integer.
+            state.umask = unsafe { libc::umask(0) };
+            Some(())
+        }
         Op::Device(device) => device::make(state, device),
         Op::CopyMode(from, to) => tree::copy_mode(state, *from, *to),
         Op::CopyTree(from, to) => tree::copy(state.get(*from)?, state.get(*to)?),
@@ -46,7 +60,7 @@ pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
         }
         Op::Mask(root, path, null, empty) => cover::mask(state, *root, path, *null, *empty),
         Op::ReadOnly(root, path) => cover::read_only(state, *root, path),
-        Op::PivotRoot(slot) => root::pivot(state.get(*slot)?),
+        Op::PivotRoot(slot, more) => root::pivot(state.get(*slot)?, *more),
         Op::ChangeRoot(slot) => root::change(state.get(*slot)?),
         Op::MoveRoot(slot) => root::replace(state.get(*slot)?),
         Op::Uncover(path) => root::uncover(path),
@@ -72,8 +86,13 @@ pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
         Op::FindProgram(paths) => execute::find(paths),
         Op::Hold(listener) => execute::hold(state, *listener),
         Op::Execute(paths, argv, env) => execute::execute(paths, argv, env),
+        Op::ExecuteThere(paths, argv, environments) => {
+            let Some(env) = environments.get(state.entered) else { return fail(libc::EINVAL) };
+            execute::execute(paths, argv, env)
+        }
         Op::Capabilities(sets) => set_capabilities(sets),
         Op::RaiseAmbient(cap) => raise_ambient(*cap),
+        Op::KeepBounding(kept) => keep_bounding(*kept),
         Op::WorkingDirectory(path) => enter(path),
         Op::Join(target, kinds) => namespaces::join(state, *target, *kinds),
         Op::EnterEarly(namespace, kind) => namespaces::enter_early(state, *namespace, *kind),
@@ -114,6 +133,15 @@ fn simple(op: &Op, state: &State) -> Option<()> {
                 ok(syscall(libc::SYS_pidfd_send_signal, process, *signal, 0usize, 0))
             }
             Op::Umask(mask) => ok(syscall(libc::SYS_umask, *mask)),
+            Op::RestoreUmask => ok(syscall(libc::SYS_umask, state.umask)),
+            Op::CheckNoUserNamespaces => {
+                let made = syscall(libc::SYS_unshare, libc::CLONE_NEWUSER);
+                if made < 0 { Some(()) } else { fail(libc::EEXIST) }
+            }
+            Op::AwaitData(slot) => {
+                let mut byte = 0u8;
+                ok(libc::read(state.get(*slot)?, (&raw mut byte).cast(), 1) as _)
+            }
             Op::Limit(resource, values) => {
                 ok(syscall(libc::SYS_prlimit64, 0, *resource, values.as_ptr(), 0usize))
             }
@@ -143,7 +171,7 @@ fn own_keyring() -> Option<()> {
     if joined < 0 && !none.contains(&errno()) { None } else { Some(()) }
 }
 
-fn prctl(option: c_int, value: usize) -> Option<()> {
+pub(super) fn prctl(option: c_int, value: usize) -> Option<()> {
     // SAFETY: the options used take integers.
     ok(unsafe { syscall(libc::SYS_prctl, option, value, 0usize, 0usize, 0usize) })
 }
@@ -163,6 +191,17 @@ fn check_device(fd: RawFd, major: u32, minor: u32) -> Option<()> {
     let same =
         stat.st_mode & libc::S_IFMT == libc::S_IFCHR && stat.st_rdev == libc::makedev(major, minor);
     if same { Some(()) } else { fail(libc::ENODEV) }
+}
+
+fn check_same(fd: RawFd, [device, inode]: [u64; 2]) -> Option<()> {
+    let stat = stat(fd)?;
+    if (stat.st_dev, stat.st_ino) == (device, inode) { Some(()) } else { fail(libc::ESTALE) }
+}
+
+fn first_directory(state: &mut State<'_>, paths: &[CString]) -> Option<()> {
+    let entered = paths.iter().position(|path| enter(path).is_some())?;
+    state.entered = entered;
+    Some(())
 }
 
 fn enter(path: &CString) -> Option<()> {
@@ -187,7 +226,7 @@ fn capabilities() -> Option<[u64; 3]> {
     Some([a | d << 32, b | e << 32, c | f << 32])
 }
 
-fn set_capabilities(sets: &CapabilitySets) -> Option<()> {
+pub(super) fn set_capabilities(sets: &CapabilitySets) -> Option<()> {
     let [_, has, _] = capabilities()?;
     let permitted = sets.permitted & has;
     let [effective, inheritable] = [sets.effective & permitted, sets.inheritable & has];
@@ -197,6 +236,17 @@ fn set_capabilities(sets: &CapabilitySets) -> Option<()> {
     let words = [low, high];
     // SAFETY: the header and the two user_cap_data_struct have the layout of version 3.
     ok(unsafe { syscall(libc::SYS_capset, header.as_ptr(), words.as_ptr()) })
+}
+
+fn keep_bounding(kept: u64) -> Option<()> {
+    for cap in (0..u64::BITS).filter(|cap| kept & (1 << cap) == 0) {
+        match prctl(libc::PR_CAPBSET_DROP, cap as usize) {
+            // The kernel knows no more of them.
+            None if errno() == libc::EINVAL => break,
+            dropped => dropped?,
+        }
+    }
+    Some(())
 }
 
 fn raise_ambient(cap: u32) -> Option<()> {

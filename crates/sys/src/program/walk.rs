@@ -26,10 +26,15 @@ const NAME: usize = 256;
 pub(super) enum Missing {
     /// It fails.
     Fail,
-    /// Directories are made of all.
-    Directory,
-    /// Directories are made, and an empty file of the last.
-    File,
+    /// They are made, with permission bits.
+    Made {
+        /// Whether the last is a directory, and not an empty file.
+        directory: bool,
+        /// Of the last.
+        mode: u32,
+        /// Of those before it, directories all.
+        parents: u32,
+    },
 }
 
 /// Whether links are followed.
@@ -52,11 +57,15 @@ pub(super) fn open(dir: RawFd, path: &CStr, flags: c_int, resolve: u64) -> Optio
     }
     let links =
         if resolve & libc::RESOLVE_NO_SYMLINKS == 0 { Links::Followed } else { Links::Refused };
-    if flags & libc::O_PATH != 0 {
+    let last_only = libc::O_PATH | libc::O_NOFOLLOW;
+    if flags & last_only == last_only && path.to_bytes() == b"." {
+        return at(dir, path, flags);
+    }
+    if flags & last_only == libc::O_PATH {
         let found = Walk::new(dir, path, links)?.run(Missing::Fail)?;
         return directory_if(found, flags & libc::O_DIRECTORY != 0);
     }
-    if links == Links::Followed {
+    if links == Links::Followed && flags & libc::O_NOFOLLOW == 0 {
         return fail(libc::ENOSYS);
     }
     let (mut walk, mut name) = (Walk::new(dir, path, links)?, [0; NAME]);
@@ -207,11 +216,18 @@ impl Walk {
 
     fn look(&self, name: &CStr, missing: Missing) -> Option<RawFd> {
         let (here, flags) = (self.here()?, libc::O_PATH | libc::O_NOFOLLOW);
+        let Missing::Made { directory, mode, parents } = missing else {
+            return at(here, name, flags);
+        };
         match at(here, name, flags) {
-            None if errno() == libc::ENOENT && missing != Missing::Fail => {}
+            None if errno() == libc::ENOENT => {}
             found => return found,
         }
-        create(here, name, missing == Missing::Directory || !self.is_at_end())?;
+        if self.is_at_end() {
+            create(here, name, directory, mode)?;
+        } else {
+            create(here, name, true, parents)?;
+        }
         at(here, name, flags)
     }
 
