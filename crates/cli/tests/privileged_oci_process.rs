@@ -328,3 +328,26 @@ fn privileged_what_waits_for_its_start_ends_when_told() {
     }
     bundle.is_clean();
 }
+
+/// Root may enter what the user cannot, and the user what a root without capabilities cannot.
+#[test]
+fn privileged_the_working_directory_is_entered_by_who_may() {
+    let bundle = Bundle::new("sleep 60");
+    let id = &bundle.id();
+    let private = bundle.path("rootfs/private");
+    fs::create_dir(&private).unwrap();
+    fs::set_permissions(&private, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    for (owner, user, other) in [(42, "42:42", "0:0"), (0, "0:0", "42:42")] {
+        std::os::unix::fs::chown(&private, Some(owner), None).unwrap();
+        bundle.change(|spec| {
+            spec["process"]["cwd"] = "/private".into();
+            spec["process"]["user"] = json!({"uid": owner, "gid": owner});
+        });
+        bundle.runs(&["run", "--detach", id]);
+        for user in [user, other] {
+            assert_eq!(bundle.runs(&["exec", "--user", user, id, "sh", "-c", "pwd"]), "/private\n");
+        }
+        bundle.runs(&["delete", "--force", id]);
+    }
+    bundle.is_clean();
+}

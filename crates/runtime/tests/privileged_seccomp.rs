@@ -249,7 +249,7 @@ fn privileged_a_container_whose_supervisor_is_gone_is_stopped_by_its_start() {
     let bundle = Bundle::of(&spec, &root, "gone");
     let pid = bundle.create();
     let error = bundle.runtime.start(&bundle.id).unwrap_err();
-    assert!(error.to_string().contains("cannot connect to the supervisor"), "{error}");
+    assert!(error.to_string().contains("failed to connect with seccomp agent"), "{error}");
     assert_eq!(bundle.end(pid), None);
 }
 

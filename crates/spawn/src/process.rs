@@ -64,6 +64,11 @@ pub(crate) fn lower_process(
     let filter = lower_filter(&process.seccomp)?;
     // Without the promise the filter needs a capability that is about to go.
     let (early, late) = if process.no_new_privileges { (None, filter) } else { (filter, None) };
+    // Root may enter what the user cannot; and the other way round, as where a network file system knows
+    // no root.
+    let cwd = CString::new(process.cwd.as_str())?;
+    let enter = format!("enter `{}`", process.cwd);
+    steps.add(enter.clone(), Op::WorkingDirectoryEarly(cwd.clone()));
     // Waiting takes system calls of its own.
     let (hold_early, hold_late) = if early.is_none() { (None, held) } else { (held, None) };
     lower_hold(process, steps, hold_early)?;
@@ -71,7 +76,7 @@ pub(crate) fn lower_process(
         steps.add(LOAD, early);
     }
     lower_credentials(process, steps, groups)?;
-    enter(process, steps)?;
+    steps.add(enter, Op::WorkingDirectory(cwd));
     steps.add("set the mask", Op::Umask(process.umask));
     if process.no_new_privileges {
         steps.add("forbid new privileges", Op::NoNewPrivileges);
@@ -104,17 +109,10 @@ fn lower_hold(
     listener: Option<Slot>,
 ) -> Result<(), SpawnError> {
     let Some(listener) = listener else { return Ok(()) };
-    enter(process, steps)?;
     let find = Op::FindProgram(paths(process)?);
     steps.add_about_program(format!("find one of {:?}", process.candidates), find);
     steps.held_at = Some(steps.names.len());
     steps.add("wait for the start", Op::Hold(listener));
-    Ok(())
-}
-
-fn enter(process: &Process, steps: &mut Steps) -> Result<(), SpawnError> {
-    let cwd = CString::new(process.cwd.as_str())?;
-    steps.add(format!("enter `{}`", process.cwd), Op::WorkingDirectory(cwd));
     Ok(())
 }
 

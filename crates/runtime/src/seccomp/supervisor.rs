@@ -26,7 +26,7 @@ const EXECUTE: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum SupervisorError {
     /// There is no such socket, or nobody accepts connections.
-    #[error("cannot connect to the supervisor of system calls at `{}`", path.display())]
+    #[error("failed to connect with seccomp agent, the supervisor of system calls, at `{}`", path.display())]
     Connect {
         /// The path of the socket.
         path: PathBuf,

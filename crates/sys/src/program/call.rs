@@ -34,6 +34,8 @@ pub(super) struct State<'a> {
     pub(super) umask: libc::mode_t,
     /// Which of several directories was entered.
     pub(super) entered: usize,
+    /// Whether the working directory was entered.
+    pub(super) is_inside: bool,
     pub(super) classic: Classic<'a>,
 }
 
@@ -53,6 +55,7 @@ impl State<'_> {
             created: false,
             umask: 0,
             entered: 0,
+            is_inside: false,
             classic: Classic::new(slots),
         }
     }

@@ -422,6 +422,9 @@ pub enum Op {
     ClearUmask,
     /// Gives back the mask that there was before [`Op::ClearUmask`].
     RestoreUmask,
+    /// Enters it before rights are dropped: a failure for want of rights counts only when
+    /// [`Op::WorkingDirectory`] fails too, which does nothing after a success of this.
+    WorkingDirectoryEarly(CString),
     /// Sets the file mode creation mask.
     Umask(u32),
     /// Sets when this process runs.

@@ -93,7 +93,9 @@ pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
         Op::Capabilities(sets) => set_capabilities(sets),
         Op::RaiseAmbient(cap) => raise_ambient(*cap),
         Op::KeepBounding(kept) => keep_bounding(*kept),
+        Op::WorkingDirectory(_) if state.is_inside => Some(()),
         Op::WorkingDirectory(path) => enter(path),
+        Op::WorkingDirectoryEarly(path) => enter_early(state, path),
         Op::Join(target, kinds) => namespaces::join(state, *target, *kinds),
         Op::EnterEarly(namespace, kind) => namespaces::enter_early(state, *namespace, *kind),
         Op::Enter(namespace, kind) => namespaces::enter(state, *namespace, *kind),
@@ -213,6 +215,11 @@ fn enter(path: &CString) -> Option<()> {
     }
     // The kernel says `(unreachable)` for a directory outside the root.
     if buffer.first() == Some(&b'/') { Some(()) } else { fail(libc::ENOENT) }
+}
+
+fn enter_early(state: &mut State<'_>, path: &CString) -> Option<()> {
+    state.is_inside = enter(path).is_some();
+    if state.is_inside || errno() == libc::EACCES { Some(()) } else { None }
 }
 
 /// Gets the sets in the order effective, permitted, inheritable.
