@@ -111,6 +111,53 @@ fn guest_systemd_makes_scopes_for_root() {
     assert!(runs(wrong).contains("`linux.cgroupsPath` is `x`, which is not of the form"));
 }
 
+/// Starts to make a container and kills that, at later and later points; says whether one of them was
+/// before the container was known.
+const KILL: &str = "for n in $(seq -w 2 3 62); do \
+                    $oci create k >/dev/null 2>&1 </dev/null & pid=$!; sleep 0.$n; \
+                    kill -9 $pid 2>/dev/null || true; wait $pid || true; \
+                    [ ! -d /run/creel/oci/k ] || [ -e /run/creel/oci/k/container.json ] || hit=hit; \
+                    creel oci delete --force k; done; \
+                    for n in $(seq 100); do \
+                    systemctl list-units --all --plain --no-legend 'creel-*' | grep -q . || break; \
+                    sleep 0.1; done; systemctl list-units --all --plain --no-legend 'creel-*'; echo $hit";
+
+/// A service that is ready when the container says so. What it says is said for it, as there is no
+/// program in it that could.
+const SERVICE: &str = r#"cat >/run/systemd/system/boxed.service <<'END'
+[Service]
+Type=notify
+ExecStart=/usr/bin/creel oci run -d -b /run/guest/bundle boxed
+KillMode=none
+END
+systemctl daemon-reload; systemctl start --no-block boxed
+for n in $(seq 100); do
+  pid=$(creel oci state boxed 2>/dev/null | sed -n 's/.*"pid": \([0-9]*\),/\1/p')
+  [ -n "$pid" ] && [ -S /proc/$pid/root/run/notify/notify.sock ] && break
+  sleep 0.1
+done
+systemctl show boxed --value -p ActiveState
+python3 -c 'import socket, sys
+said = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+said.sendto(b"READY=1", "/proc/%s/root/run/notify/notify.sock" % sys.argv[1])' $pid
+for n in $(seq 100); do [ "$(systemctl is-active boxed)" = active ] && break; sleep 0.1; done
+systemctl show boxed --value -p ActiveState
+[ "$(systemctl show boxed --value -p MainPID)" = $pid ] && echo handed over"#;
+
+#[test]
+fn guest_systemd_is_told_and_kills_leave_nothing() {
+    let mut guest = boot(spec("system.slice:creel:box", false));
+    guest.run(PREPARE).unwrap();
+    let mut runs = |script: &str| {
+        let script = format!("set -e; cd bundle; oci='creel oci --systemd-cgroup'; {script}");
+        guest.run(&script).unwrap_or_else(|error| panic!("{error}")).trim().to_owned()
+    };
+    assert_eq!(runs(KILL), "hit");
+    assert_eq!(runs("ls /sys/fs/cgroup/system.slice | grep creel- || true"), "");
+    runs("sed -i 's/system.slice:creel:box//' config.json");
+    assert_eq!(runs(SERVICE), "activating\nactive\nhanded over");
+}
+
 #[test]
 fn guest_systemd_makes_scopes_for_a_user() {
     let mut guest = boot(spec("user.slice:creel:box", true));

@@ -1,7 +1,6 @@
 //! What systemd is told of a container's control group, so that it does not undo what is set there.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use creel_spawn::cgroup::{Cgroup, Hierarchy};
 use creel_spawn::systemd::{Property, Scope, Value};
@@ -14,8 +13,8 @@ use crate::spec::{Cpu, Resources};
 /// The unit of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unit {
-    slice: String,
-    name: String,
+    pub(crate) slice: String,
+    pub(crate) name: String,
 }
 
 impl Unit {
@@ -49,8 +48,8 @@ impl Unit {
 /// Begins a scope with the limits and device rules of a specification, and calls `make` while it lasts
 /// without a process of its own; nothing remains of it after an error of this.
 pub(crate) fn within<T>(
-    sockets: &[PathBuf],
-    unit: &Unit,
+    scope: &Scope,
+    slice: &str,
     (id, resources, annotations): (&str, &Resources, &BTreeMap<String, String>),
     make: impl FnOnce(Cgroup) -> T,
 ) -> Result<T, ResourcesError> {
@@ -58,7 +57,7 @@ pub(crate) fn within<T>(
     super::device_rules(&resources.devices)?;
     let mut all = vec![
         ("Description".to_owned(), Value::Text(format!("creel container {id}"))),
-        ("Slice".to_owned(), Value::Text(unit.slice.clone())),
+        ("Slice".to_owned(), Value::Text(slice.into())),
     ];
     let on = ["Delegate", "MemoryAccounting", "CPUAccounting", "IOAccounting", "TasksAccounting"];
     all.extend(on.map(|name| (name.to_owned(), Value::Bool(true))));
@@ -66,8 +65,8 @@ pub(crate) fn within<T>(
     all.extend(properties(resources)?);
     all.extend(oom_policy(resources));
     all.extend(annotated(annotations)?);
-    Scope::begin(sockets, &unit.name, &all, |scope, name| {
-        let group = Cgroup::existing(Hierarchy::v2(), &name)?.of_scope(Some(scope));
+    scope.begin(&all, |name| {
+        let group = Cgroup::existing(Hierarchy::v2(), &name)?.of_scope(Some(scope.clone()));
         let filled = fill(&group, &settings, resources);
         if filled.is_err() {
             // The first error says more.

@@ -76,9 +76,7 @@ impl Runtime {
 /// Removes what a killed `create` has left. Its process ends with it, so a group that has processes is
 /// another's, which it had not yet looked at.
 fn remove_unfinished(directory: Directory<'_>) -> Result<(), LifecycleError> {
-    if let Some(group) = directory.noted().and_then(|noted| noted.open().ok()) {
-        group.remove_unused();
-    }
+    directory.noted().map_or(Ok(()), |group| group.remove_unused())?;
     directory.remove()
 }
 

@@ -89,8 +89,11 @@ pub(super) fn within<T>(
             }
             let (sockets, slice) = managers.choose(rootless);
             let unit = Unit::of(path, id, slice)?;
+            let scope = Scope::new(&sockets, &unit.name).map_err(ResourcesError::from)?;
+            // As above: a scope whose process has ended before it began lasts without any.
+            directory.note(&CgroupRecord::of_scope(&scope))?;
             let asked = (id, resources, &spec.annotations);
-            systemd::within(&sockets, &unit, asked, |group| fill(group, spec, make))?
+            systemd::within(&scope, &unit.slice, asked, |group| fill(group, spec, make))?
         }
     }
 }
@@ -178,6 +181,25 @@ impl CgroupRecord {
     pub(super) fn of(group: &Cgroup) -> Self {
         let systemd = group.scope().cloned().map(SystemdRecord::from);
         Self { systemd, ..Self::named(group.hierarchy(), group.name()) }
+    }
+
+    /// That of a scope that has none yet.
+    fn of_scope(scope: &Scope) -> Self {
+        Self { systemd: Some(scope.clone().into()), ..Self::named(&Hierarchy::v2(), "") }
+    }
+
+    /// Removes what was noted, if nothing is in it.
+    pub(super) fn remove_unused(&self) -> Result<(), LifecycleError> {
+        match self.systemd.clone() {
+            Some(scope) => Ok(Cgroup::stop_unused(&scope.into())?),
+            None => {
+                // What has no plain name was refused.
+                if let Ok(group) = self.open() {
+                    group.remove_unused();
+                }
+                Ok(())
+            }
+        }
     }
 
     fn named(hierarchy: &Hierarchy, name: &str) -> Self {

@@ -108,6 +108,30 @@ impl Cgroup {
         Ok(self.scope().map_or(Ok(()), Scope::stop)?)
     }
 
+    /// Stops a scope in which there are no processes, for whose end it waits two seconds; else it stays.
+    ///
+    /// # Errors
+    /// What systemd says.
+    pub fn stop_unused(scope: &Scope) -> Result<(), CgroupError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let group = match scope.group() {
+                Err(error) if error.is_gone() => return Ok(()),
+                group => group?,
+            };
+            // Without a group it is about to get one.
+            let group = group.map(|name| Self::existing(Hierarchy::v2(), &name)).transpose()?;
+            let is_empty = |group: &Self| group.all_processes().unwrap_or_default().is_empty();
+            if group.as_ref().is_some_and(is_empty) {
+                return Ok(scope.stop()?);
+            }
+            if Instant::now() >= deadline {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Removes the group if it has neither groups below it nor processes, for whose end it waits two
     /// seconds; else it stays.
     pub fn remove_unused(&self) {

@@ -81,12 +81,18 @@ impl Bus {
 
     /// The number of systemd's version; none if it does not say.
     pub(super) fn version(&mut self) -> Option<u32> {
-        let mut body = Writer::default();
-        body.text(MANAGER).text("Version");
-        let call = of_systemd("org.freedesktop.DBus.Properties", "Get", "ss");
-        let reply = self.call(&call, &body).ok()?;
-        let text = Reader::new(&reply.body).text_in_variant()?.trim_start_matches('v');
+        let text = self.property("/org/freedesktop/systemd1", MANAGER, "Version")?;
+        let text = text.trim_start_matches('v');
         text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    }
+
+    /// A property of an object that is a text; none if it is not there.
+    pub(super) fn property(&mut self, path: &str, interface: &str, name: &str) -> Option<String> {
+        let mut body = Writer::default();
+        body.text(interface).text(name);
+        let get = of_systemd("org.freedesktop.DBus.Properties", "Get", "ss");
+        let reply = self.call(&Call { path, ..get }, &body).ok()?;
+        Reader::new(&reply.body).text_in_variant().map(str::to_owned)
     }
 
     /// Asks for the ends of a unit's jobs: those of all others come by the hundreds on a machine that

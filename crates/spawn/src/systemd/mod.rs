@@ -13,7 +13,7 @@ use std::io;
 use std::path::PathBuf;
 
 use creel_base::hint::Hint;
-use creel_codec::dbus::Writer;
+use creel_codec::dbus::{Reader, Writer};
 use creel_sys::program::{Failure, Op, Program};
 
 use bus::Bus;
@@ -62,6 +62,14 @@ pub enum SystemdError {
     Begin(#[source] io::Error),
 }
 
+impl SystemdError {
+    /// Whether there is no such unit.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Refused { name, .. } if name.ends_with(".NoSuchUnit"))
+    }
+}
+
 impl Hint for SystemdError {
     fn hint(&self) -> Option<String> {
         match self {
@@ -86,29 +94,36 @@ pub struct Scope {
 pub type Property = (String, Value);
 
 impl Scope {
-    /// Begins a scope by the first of some sockets that answers, and calls `fill` with it and the name of
-    /// its control group below the root of all. It is there as long as that takes, and afterwards as
-    /// long as it has processes. What has the name and failed before is forgotten.
+    /// One that has not begun, of the first of some sockets that answers.
+    ///
+    /// # Errors
+    /// [`SystemdError::NoBus`], or why the first does not answer.
+    pub fn new(sockets: &[PathBuf], unit: &str) -> Result<Self, SystemdError> {
+        let (_, socket) = Bus::connect(sockets)?;
+        Ok(Self { unit: unit.into(), socket })
+    }
+
+    /// Begins the scope, and calls `fill` with the name of its control group below the root of all. It is
+    /// there as long as that takes, and afterwards as long as it has processes. What has the name and
+    /// failed before is forgotten.
     ///
     /// # Errors
     /// What systemd says.
     pub fn begin<T>(
-        sockets: &[PathBuf],
-        unit: &str,
+        &self,
         properties: &[Property],
-        fill: impl FnOnce(Self, String) -> T,
+        fill: impl FnOnce(String) -> T,
     ) -> Result<T, SystemdError> {
-        let (mut bus, socket) = Bus::connect(sockets)?;
-        bus.watch(unit)?;
+        let mut bus = self.connect()?;
+        bus.watch(&self.unit)?;
         let properties = understood(&mut bus, properties);
-        let scope = Self { unit: unit.into(), socket };
         // It waits for a word that never comes, and ends with this process at the latest.
         let mut keeper = Program::default();
         keeper.push(Op::WaitForParent);
         let mut filled = None;
         let ended = keeper.start(0, None, |pid| {
-            let begun = scope.begin_with(&mut bus, pid, properties);
-            filled = Some(begun.map(|group| fill(scope.clone(), group)));
+            let begun = self.begin_with(&mut bus, pid, properties);
+            filled = Some(begun.map(fill));
             Err(io::ErrorKind::Interrupted.into())
         });
         filled.unwrap_or_else(|| {
@@ -149,11 +164,28 @@ impl Scope {
     /// # Errors
     /// What systemd says.
     pub fn fetch(&self, pid: i32, below: &str) -> Result<(), SystemdError> {
-        let (mut bus, _) = Bus::connect(std::slice::from_ref(&self.socket))?;
+        let mut bus = self.connect()?;
         let mut body = self.named();
         let below = if below.is_empty() { String::new() } else { format!("/{below}") };
         body.text(&below).numbers(&[pid.cast_unsigned()]);
         bus.manager("AttachProcessesToUnit", "ssau", &body).map(drop)
+    }
+
+    /// The name of its control group below the root of all; none if it has none yet.
+    ///
+    /// # Errors
+    /// [`SystemdError::is_gone`], or what systemd says.
+    pub fn group(&self) -> Result<Option<String>, SystemdError> {
+        let mut bus = self.connect()?;
+        let reply = bus.manager("GetUnit", "s", &self.named())?;
+        let unit = Reader::new(&reply.body).text().ok_or(SystemdError::Garbled)?.to_owned();
+        let group = bus.property(&unit, "org.freedesktop.systemd1.Scope", "ControlGroup");
+        let group = group.map(|group| group.trim_start_matches('/').to_owned());
+        Ok(group.filter(|group| !group.is_empty()))
+    }
+
+    fn connect(&self) -> Result<Bus, SystemdError> {
+        Bus::connect(std::slice::from_ref(&self.socket)).map(|(bus, _)| bus)
     }
 
     /// Changes properties until the scope ends.
@@ -161,7 +193,7 @@ impl Scope {
     /// # Errors
     /// What systemd says.
     pub fn set(&self, properties: &[Property]) -> Result<(), SystemdError> {
-        let (mut bus, _) = Bus::connect(std::slice::from_ref(&self.socket))?;
+        let mut bus = self.connect()?;
         let properties = understood(&mut bus, properties);
         let mut body = Writer::default();
         body.text(&self.unit).boolean(true).properties(&properties);
@@ -173,12 +205,12 @@ impl Scope {
     /// # Errors
     /// What systemd says.
     pub fn stop(&self) -> Result<(), SystemdError> {
-        let (mut bus, _) = Bus::connect(std::slice::from_ref(&self.socket))?;
+        let mut bus = self.connect()?;
         bus.watch(&self.unit)?;
         let mut body = self.named();
         body.text("replace");
         let stopped = match bus.job("StopUnit", "ss", &body) {
-            Err(SystemdError::Refused { name, .. }) if name.ends_with(".NoSuchUnit") => Ok(()),
+            Err(error) if error.is_gone() => Ok(()),
             stopped => stopped,
         };
         // It is there only if it had failed.
