@@ -12,6 +12,8 @@ const RUNTIMES: [&str; 3] = ["runc", "crun", "creel-oci"];
 pub(crate) fn spell_out(mut argv: Vec<OsString>) -> Vec<OsString> {
     if is_oci(&argv) {
         argv.insert(1, "oci".into());
+    } else if argv.first().is_some_and(|name| is_named(name, "minijail0")) {
+        argv.insert(1, "jail".into());
     }
     argv
 }
@@ -33,8 +35,11 @@ pub(crate) fn lengthen_options(mut argv: Vec<OsString>, command: &Command) -> Ve
 }
 
 fn is_runtime(name: &OsString) -> bool {
-    let name = Path::new(name).file_name();
-    name.is_some_and(|name| RUNTIMES.iter().any(|known| name == *known))
+    RUNTIMES.iter().any(|known| is_named(name, known))
+}
+
+fn is_named(program: &OsString, name: &str) -> bool {
+    Path::new(program).file_name().is_some_and(|found| found == name)
 }
 
 /// Gives long options with one dash a second one, up to where the words of others begin.

@@ -12,6 +12,7 @@ mod execute;
 mod fault;
 mod files;
 mod hook;
+mod late;
 mod listen;
 mod loopback;
 mod message;
@@ -41,6 +42,7 @@ use call::{DESCRIPTORS, State, errno, high, ok};
 #[cfg(debug_assertions)]
 pub use fault::fail_at;
 pub use hook::{FailedHook, HookEnd};
+pub use late::{Completed, LateCall, complete};
 pub use listen::{Attend, Listen, nobody, released};
 pub use op::{
     Attributes, CapabilitySets, Depth, Device, Filter, Hook, Kind, LineEnds, Modes, Moment,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // in the helpers of tests
 
 mod engines;
+mod jail;
 mod reading;
 mod trees;
 mod world;

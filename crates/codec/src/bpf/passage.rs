@@ -1,4 +1,5 @@
-//! The one call that a process makes past its own filter: to hand over the filter's listener.
+//! The one call that a process makes past its own filter: to hand over the filter's listener, or to execute
+//! the program that the filter is for.
 //!
 //! Whoever gets the notifications of a filter gets them through a descriptor that the loading process
 //! has to send away with `sendmsg`, which the filter may notify about, and nobody would hear. So that
@@ -12,23 +13,29 @@ use super::{Insn, JEQ, LD, RET};
 /// How many instructions it takes.
 pub const INSTRUCTIONS: usize = 17;
 
-/// What lets a `sendmsg` through.
+/// What lets a call through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Passage {
     /// What the kernel reports for the interface.
     pub audit: u32,
-    /// The number of `sendmsg` there.
+    /// The number of the call there.
     pub number: u32,
     /// The last three of the six arguments.
     pub secret: [u64; 3],
 }
 
 impl Passage {
-    /// That of the machine's own interface.
+    /// That of `sendmsg` on the machine's own interface.
     #[must_use]
     pub fn native(secret: [u64; 3]) -> Option<Self> {
+        Self::of("sendmsg", secret)
+    }
+
+    /// That of a call with three arguments on the machine's own interface.
+    #[must_use]
+    pub fn of(name: &str, secret: [u64; 3]) -> Option<Self> {
         let arch = Arch::native()?;
-        let number = arch.number("sendmsg")?;
+        let number = arch.number(name)?;
         Some(Self { audit: arch.audit(), number, secret })
     }
 }

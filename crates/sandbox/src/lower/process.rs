@@ -66,7 +66,8 @@ impl Context<'_> {
         }
         let status = if pid { Some(status_pipe(script)?) } else { None };
         let (dies_with_parent, inspectable) = (life.dies_with_parent, life.inspectable);
-        let supervisor = Supervisor { status, kept, dies_with_parent, inspectable };
+        let (late, killed) = (None, None);
+        let supervisor = Supervisor { status, kept, dies_with_parent, inspectable, late, killed };
         script.add(Name::Fixed("leave a supervisor"), Op::Supervise(supervisor));
         Ok(())
     }

@@ -31,6 +31,18 @@ pub(super) fn execute(paths: &[CString], argv: &Strings, env: &Strings) -> Optio
     })
 }
 
+/// The kernel reads the last three arguments nowhere but in a filter.
+pub(super) fn execute_past(
+    path: &CString,
+    argv: &Strings,
+    env: &Strings,
+    [a, b, c]: [u64; 3],
+) -> Option<()> {
+    let (path, argv, env) = (path.as_ptr(), argv.as_ptr(), env.as_ptr());
+    // SAFETY: the path is null-terminated and both arrays end with a null pointer; the rest is integers.
+    ok(unsafe { syscall(libc::SYS_execve, path, argv, env, a, b, c) })
+}
+
 pub(super) fn find(paths: &[CString]) -> Option<()> {
     each(paths, |path| {
         // SAFETY: stat is plain data, the path is null-terminated, and both outlive the calls.

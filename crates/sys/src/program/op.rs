@@ -87,6 +87,10 @@ impl Default for Modes {
 /// there is no other one.
 #[derive(Debug)]
 pub struct Supervisor {
+    /// What the program of the process that continues is completed with, if that asks for it.
+    pub late: Option<Vec<super::LateCall>>,
+    /// What it ends with if a signal ended the process that continues, instead of 128 plus that.
+    pub killed: Option<i32>,
     /// Holds what the status of the process that continues is written to, as one byte: its exit code, or
     /// 128 plus the signal that ended it.
     pub status: Option<Slot>,
@@ -445,6 +449,10 @@ pub enum Op {
     DropBounding(u32),
     /// Drops all capabilities but these bits from the bounding set.
     KeepBounding(u64),
+    /// Stops when the program is executed, for [`super::complete`] in the parent or in a [`Supervisor`].
+    AskForLateCalls,
+    /// Sets `SECBIT_*`.
+    SecureBits(u64),
     /// Keeps the permitted set while the user changes.
     KeepCapabilities,
     /// Sets the capability sets, which also trims the ambient one.
@@ -474,6 +482,18 @@ pub enum Op {
     },
     /// Executes the first path that can be, with arguments and environment.
     Execute(Vec<CString>, Strings, Strings),
+    /// Executes a path with a secret in the three arguments that `execve` does not have, by which a filter
+    /// lets it through.
+    ExecutePast {
+        /// The path.
+        path: CString,
+        /// Arguments, the first being the name.
+        argv: Strings,
+        /// Environment.
+        env: Strings,
+        /// The secret.
+        secret: [u64; 3],
+    },
     /// Does so with the environment of the number that the entered directory has in
     /// [`Op::FirstDirectory`], the first without one.
     ExecuteThere(Vec<CString>, Strings, Vec<Strings>),

@@ -8,8 +8,8 @@ use libc::{c_int, syscall};
 use super::call::{State, check_file_system, close_others, errno, fail, ok, stat, write_below};
 use super::op::{CapabilitySets, Op};
 use super::{
-    cover, device, execute, files, hook, listen, loopback, mounts, namespaces, overlay, places,
-    root, supervise, terminal, tree, tuning,
+    cover, device, execute, files, hook, late, listen, loopback, mounts, namespaces, overlay,
+    places, root, supervise, terminal, tree, tuning,
 };
 
 /// How many descriptors besides the program's are kept to the end.
@@ -85,6 +85,9 @@ pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
         Op::WriteOwn(procfs, name, data) => tuning::write_own(state.get(*procfs)?, name, data),
         Op::FindProgram(paths) => execute::find(paths),
         Op::Hold(listener) => execute::hold(state, *listener),
+        Op::ExecutePast { path, argv, env, secret } => {
+            execute::execute_past(path, argv, env, *secret)
+        }
         Op::Execute(paths, argv, env) => execute::execute(paths, argv, env),
         Op::ExecuteThere(paths, argv, environments) => {
             let Some(env) = environments.get(state.entered) else { return fail(libc::EINVAL) };
@@ -148,6 +151,8 @@ fn simple(op: &Op, state: &State) -> Option<()> {
                 ok(syscall(libc::SYS_prlimit64, 0, *resource, values.as_ptr(), 0usize))
             }
             Op::DropBounding(cap) => prctl(libc::PR_CAPBSET_DROP, *cap as usize),
+            Op::AskForLateCalls => late::ask(),
+            Op::SecureBits(bits) => prctl(libc::PR_SET_SECUREBITS, *bits as usize),
             Op::KeepCapabilities => prctl(libc::PR_SET_KEEPCAPS, 1),
             Op::Groups(groups) => ok(syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr())),
             Op::DropGroups => {

@@ -28,6 +28,15 @@ impl Running {
     /// # Errors
     /// Fails as `waitid` does.
     pub fn wait(&self) -> io::Result<i32> {
+        let (status, signalled) = self.wait_status()?;
+        Ok(if signalled { 128 + status } else { status })
+    }
+
+    /// Waits for the end: the exit code, or a signal and `true`.
+    ///
+    /// # Errors
+    /// Fails as `waitid` does.
+    pub fn wait_status(&self) -> io::Result<(i32, bool)> {
         loop {
             // SAFETY: siginfo_t is plain data; waitid fills it and si_status is set for children.
             let (done, code, status) = unsafe {
@@ -41,7 +50,7 @@ impl Running {
                 (done, info.si_code, info.si_status())
             };
             if done == 0 {
-                return Ok(if code == libc::CLD_EXITED { status } else { 128 + status });
+                return Ok((status, code != libc::CLD_EXITED));
             }
             let error = io::Error::last_os_error();
             if error.kind() != io::ErrorKind::Interrupted {

@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 use libc::{c_int, syscall};
 
 use super::call::{State, close, close_others, errno, fail, ok};
+use super::late::complete;
 use super::op::{CapabilitySets, Supervisor};
 use super::run::{prctl, set_capabilities};
 
@@ -40,7 +41,7 @@ pub(super) fn leave(state: &mut State<'_>, supervisor: &Supervisor) -> Option<()
                 // SAFETY: ends this process, of which its child hears likewise.
                 unsafe { libc::_exit(1) }
             }
-            stay(pid as i32, status, &mut kept)
+            stay(pid as i32, status, supervisor, &mut kept)
         }
     }
 }
@@ -56,23 +57,30 @@ pub(super) fn die_with_parent(state: &State<'_>) -> Option<()> {
 
 /// Whatever fails here makes this process no more than it would be: it has nothing that its child has
 /// not.
-fn stay(child: i32, status: RawFd, kept: &mut [RawFd]) -> ! {
-    let _ = set_capabilities(&CapabilitySets::default());
+fn stay(child: i32, status: RawFd, supervisor: &Supervisor, kept: &mut [RawFd]) -> ! {
     let _ = close_others(3, kept);
-    let code = reap(child, status);
+    // The kernel wants a tracer to have what the other process has.
+    if let Some(calls) = &supervisor.late
+        && complete(child, calls).is_err()
+    {
+        // SAFETY: takes integers.
+        unsafe { libc::kill(child, libc::SIGKILL) };
+    }
+    let _ = set_capabilities(&CapabilitySets::default());
+    let code = reap(child, status, supervisor.killed);
     // SAFETY: ends this process without running handlers of the parent's image.
     unsafe { libc::_exit(code) }
 }
 
 /// Reaps until there is no child; returns how the first one ended.
-fn reap(first: i32, status: RawFd) -> c_int {
+fn reap(first: i32, status: RawFd, killed: Option<c_int>) -> c_int {
     let mut code = 1;
     loop {
         let mut ended = 0;
         // SAFETY: the integer outlives the call.
         let pid = unsafe { libc::waitpid(-1, &raw mut ended, 0) };
         if pid == first {
-            code = code_of(ended);
+            code = killed.filter(|_| libc::WIFSIGNALED(ended)).unwrap_or_else(|| code_of(ended));
             let byte = code as u8;
             // SAFETY: the buffer of one byte outlives the call. Nobody may be left to read it.
             unsafe { libc::write(status, (&raw const byte).cast(), 1) };

@@ -11,7 +11,7 @@ use creel_sandbox::policy::{Files, Found, Meaning};
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Reads what policies include from where a reader of theirs looks for it.
-pub(super) struct Disk(pub(super) Meaning);
+pub(in crate::commands::jail) struct Disk(pub(in crate::commands::jail) Meaning);
 
 impl Files for Disk {
     fn read(&mut self, from: &str, path: &str) -> io::Result<Found> {

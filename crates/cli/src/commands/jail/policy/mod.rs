@@ -3,7 +3,7 @@
 mod check;
 mod compile;
 mod explain;
-mod files;
+pub(super) mod files;
 mod from_strace;
 
 use std::path::{Path, PathBuf};
