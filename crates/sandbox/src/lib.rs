@@ -17,6 +17,7 @@ pub mod policy;
 pub mod probe;
 mod run;
 mod sandbox;
+mod terminal;
 
 pub use check::Conflict;
 pub use creel_sys::access::{effective_capabilities, is_elevated};

@@ -185,3 +185,23 @@ fn a_new_session_has_no_terminal() {
     assert_eq!(run(""), "has");
     assert_eq!(run("--new-session"), "has-not");
 }
+
+/// Requests that put input into a terminal are refused, whatever the upper half of the register holds
+/// (CVE-2019-10063); other requests get as far as the device, which is no terminal.
+#[test]
+fn nothing_is_typed_on_the_callers_terminal() {
+    let ioctl = if cfg!(target_arch = "aarch64") { 29 } else { 16 };
+    let errno = |call: &str, request: &str| {
+        let code = format!("syscall({ioctl}, 0, {request}, 0); print $!+0");
+        format!("{call} --dev /dev perl -e '{code}' </dev/null")
+    };
+    everywhere(|world| {
+        for request in ["0x5412", "0x541c", "0x100005412", "0x10000541c"] {
+            assert_eq!(world.prints(&errno("$B", request)), "25", "{request}");
+            assert_eq!(world.prints(&errno("$C --seccomp off", request)), "25", "{request}");
+            assert_eq!(world.prints(&errno("$C", request)), "1", "{request}");
+            assert_eq!(world.prints(&errno("$C --seccomp default", request)), "1", "{request}");
+        }
+        assert_eq!(world.prints(&errno("$C", "0x5413")), "25");
+    });
+}

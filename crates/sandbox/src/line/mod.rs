@@ -42,6 +42,11 @@ pub trait Host {
     /// Fails if there is none, or reading does.
     fn contents(&mut self, number: i32) -> io::Result<Vec<u8>>;
 
+    /// Whether filters have names too: `--seccomp default` and `--seccomp off`.
+    fn names_filters(&self) -> bool {
+        false
+    }
+
     /// The variables of the environment.
     fn environment(&mut self) -> Vec<(OsString, OsString)>;
 
@@ -75,6 +80,8 @@ pub struct Line {
     pub status: Option<Arc<OwnedFd>>,
     /// Is read when `info` is written, before the start goes on.
     pub user_block: Option<Arc<OwnedFd>>,
+    /// Whether the filter that is called `default` is loaded, if something was said.
+    pub default_filter: Option<bool>,
     /// What was passed over.
     pub remarks: Vec<Remark>,
     /// Whether diagnostics begin with their level, as in `<3>`.
@@ -337,6 +344,9 @@ impl<'a, H: Host> Reader<'a, H> {
                 if !self.line.sandbox.program.filters.is_empty() {
                     return Err(together(words, "--add-seccomp-fd"));
                 }
+                if self.names_filter(words) {
+                    return Ok(true);
+                }
                 let filter = self.filter(words)?;
                 let again = self.filter.replace(filter).is_some();
                 remark(&mut self.line.remarks, &words.name, again);
@@ -364,6 +374,19 @@ impl<'a, H: Host> Reader<'a, H> {
     fn kept(&mut self) -> &mut u64 {
         let usual = self.host.capabilities();
         self.capabilities.get_or_insert(usual)
+    }
+
+    /// Takes the name of a filter, if the next word is one.
+    fn names_filter(&mut self, words: &mut Words<'_>) -> bool {
+        let named = words.rest.front().and_then(|word| match word.to_str()? {
+            "default" => Some(true),
+            "off" => Some(false),
+            _ => None,
+        });
+        let Some(named) = named.filter(|_| self.host.names_filters()) else { return false };
+        words.rest.pop_front();
+        self.line.default_filter = Some(named);
+        true
     }
 
     fn filter(&mut self, words: &mut Words<'_>) -> Result<Filter, LineError> {

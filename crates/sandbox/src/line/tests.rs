@@ -18,6 +18,10 @@ impl Host for Nothing {
         })
     }
 
+    fn names_filters(&self) -> bool {
+        true
+    }
+
     fn environment(&mut self) -> Vec<(OsString, OsString)> {
         vec![("A".into(), "1".into()), ("B".into(), "2".into())]
     }
@@ -134,6 +138,14 @@ fn variables_and_capabilities_are_changed_in_order() {
     assert_eq!(line.sandbox.program.env, [pair("B", "4"), pair("C", "3")]);
     assert!(read("--clearenv x").sandbox.program.env.is_empty());
     assert_eq!(line.sandbox.program.capabilities, Capabilities::These(1));
+}
+
+#[test]
+fn filters_have_names_and_numbers() {
+    let line = read("--seccomp 5 --seccomp off x");
+    assert_eq!((line.default_filter, line.sandbox.program.filters.len()), (Some(false), 1));
+    assert_eq!(read("--seccomp default x").default_filter, Some(true));
+    assert_eq!(read("x").default_filter, None);
 }
 
 #[test]

@@ -13,15 +13,25 @@ const MOST: u64 = 16 << 20;
 
 /// Descriptors that this process was started with; each is taken once, however often it is named.
 #[derive(Default)]
-pub(super) struct Inherited(Vec<(i32, Arc<OwnedFd>)>);
+pub(super) struct Inherited {
+    taken: Vec<(i32, Arc<OwnedFd>)>,
+    names_filters: bool,
+}
+
+impl Inherited {
+    /// Those of a command line on which filters have names.
+    pub(super) fn with_names() -> Self {
+        Self { names_filters: true, ..Self::default() }
+    }
+}
 
 impl Host for Inherited {
     fn descriptor(&mut self, number: i32) -> io::Result<Arc<OwnedFd>> {
-        if let Some((_, taken)) = self.0.iter().find(|(known, _)| *known == number) {
+        if let Some((_, taken)) = self.taken.iter().find(|(known, _)| *known == number) {
             return Ok(Arc::clone(taken));
         }
         let taken = Arc::new(creel_sandbox::take(number)?);
-        self.0.push((number, Arc::clone(&taken)));
+        self.taken.push((number, Arc::clone(&taken)));
         Ok(taken)
     }
 
@@ -33,6 +43,10 @@ impl Host for Inherited {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         Ok(contents)
+    }
+
+    fn names_filters(&self) -> bool {
+        self.names_filters
     }
 
     fn environment(&mut self) -> Vec<(OsString, OsString)> {

@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use creel_sandbox::Filter;
 use creel_sandbox::line::{Parsed, parse};
 
 use crate::failure::Failure;
@@ -58,15 +59,21 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 fn run_words(words: &[OsString]) -> Result<ExitCode, Failure> {
-    let line = match parse(words.iter().cloned(), &mut Inherited::default())? {
-        Parsed::Line(line) => line,
+    let mut line = match parse(words.iter().cloned(), &mut Inherited::with_names())? {
+        Parsed::Line(line) => *line,
         Parsed::Help => return Err(Failure::new("`--help` comes first")),
         Parsed::Version => return Err(Failure::new("`--version` is an option of `creel`")),
     };
     for remark in &line.remarks {
         Failure::remark(&remark.to_string());
     }
-    match launch::launch(*line, false) {
+    // Loaded before others, which may let through less than loading takes.
+    if line.default_filter != Some(false)
+        && let Some(filter) = Filter::terminal()
+    {
+        line.sandbox.program.filters.insert(0, filter);
+    }
+    match launch::launch(line, false) {
         Ok(Launched::Ended(code)) => Ok(ExitCode::from(code)),
         Ok(Launched::Lost(error)) => Err(Failure::supervision(&error)),
         Err(error) => {

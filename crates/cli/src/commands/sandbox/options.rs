@@ -53,6 +53,8 @@ The program:
                                  Change the environment
   --cap-add CAP, --cap-drop CAP  Capabilities, or ALL
   --seccomp FD                   Load the system call filter that FD gives
+  --seccomp default|off          Keep the program from typing on the terminal (`TIOCSTI`), as it
+                                 is without a word, or not; not under the name `bwrap`
   --add-seccomp-fd FD            The same, as often as it is said
   --exec-label LABEL, --file-label LABEL
                                  Labels of SELinux for the program and for new files
