@@ -56,7 +56,11 @@ fn fail_as_told() {
 /// Runs the program with these arguments, the program's own name first.
 pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     let argv = names::spell_out(argv.into_iter().collect());
-    let cli = match parse(&argv).and_then(|matches| Cli::from_arg_matches(&matches)) {
+    if names::is_oci(&argv) {
+        return run_as_runtime(&argv);
+    }
+    let matches = parse(&argv, commands::narrowed(&argv), command, names::lengthen_options);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(refused) => return Failure::usage(&refused, commands::usage_code(&argv)),
     };
@@ -66,15 +70,30 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Runs the program under the name of an OCI runtime, whose commands are its own then.
+fn run_as_runtime(argv: &[OsString]) -> ExitCode {
+    let (narrow, whole) = (commands::narrowed_runtime(argv), commands::Runtime::command);
+    let matches = parse(argv, narrow, whole, names::lengthen_options_of_runtime);
+    match matches.and_then(|matches| commands::Runtime::from_arg_matches(&matches)) {
+        Ok(runtime) => runtime.run(),
+        Err(refused) => Failure::usage(&refused, commands::RUNTIME_FAILED),
+    }
+}
+
 /// Help and errors are the whole definition's.
-fn parse(argv: &[OsString]) -> Result<clap::ArgMatches, clap::Error> {
+fn parse(
+    argv: &[OsString],
+    narrow: Option<clap::Command>,
+    whole: fn() -> clap::Command,
+    lengthen: fn(Vec<OsString>, &clap::Command) -> Vec<OsString>,
+) -> Result<clap::ArgMatches, clap::Error> {
     let parse = |command: clap::Command| {
-        let argv = names::lengthen_options(argv.to_vec(), &command);
+        let argv = lengthen(argv.to_vec(), &command);
         command.try_get_matches_from(argv)
     };
-    match commands::narrowed(argv).map(parse) {
+    match narrow.map(parse) {
         Some(Ok(matches)) => Ok(matches),
-        _ => parse(command()),
+        _ => parse(whole()),
     }
 }
 

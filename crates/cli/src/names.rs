@@ -8,11 +8,9 @@ use clap::Command;
 /// Names under which this program is an OCI runtime.
 const RUNTIMES: [&str; 3] = ["runc", "crun", "creel-oci"];
 
-/// Adds the command that the program's name stands for.
+/// Adds the command that the program's name stands for, unless that is a whole runtime.
 pub(crate) fn spell_out(mut argv: Vec<OsString>) -> Vec<OsString> {
-    if is_oci(&argv) {
-        argv.insert(1, "oci".into());
-    } else if argv.first().is_some_and(|name| is_named(name, "minijail0")) {
+    if argv.first().is_some_and(|name| is_named(name, "minijail0")) {
         argv.insert(1, "jail".into());
     }
     argv
@@ -23,14 +21,23 @@ pub(crate) fn is_oci(argv: &[OsString]) -> bool {
     argv.first().is_some_and(is_runtime)
 }
 
-/// Gives long options of runtimes with one dash, as Go programs write them, a second one. `command`
+/// Gives long options of `creel oci` with one dash, as Go programs write them, a second one. `command`
 /// has at least the subcommands that are named.
 pub(crate) fn lengthen_options(mut argv: Vec<OsString>, command: &Command) -> Vec<OsString> {
     if argv.get(1).is_some_and(|word| word == "oci")
         && let Some(oci) = command.find_subcommand("oci")
     {
-        lengthen(&mut argv, oci);
+        lengthen(argv.iter_mut().skip(2), oci);
     }
+    argv
+}
+
+/// Does the same for a program that is called as a runtime.
+pub(crate) fn lengthen_options_of_runtime(
+    mut argv: Vec<OsString>,
+    command: &Command,
+) -> Vec<OsString> {
+    lengthen(argv.iter_mut().skip(1), command);
     argv
 }
 
@@ -43,9 +50,9 @@ fn is_named(program: &OsString, name: &str) -> bool {
 }
 
 /// Gives long options with one dash a second one, up to where the words of others begin.
-fn lengthen(argv: &mut [OsString], oci: &Command) {
+fn lengthen<'a>(words: impl Iterator<Item = &'a mut OsString>, oci: &Command) {
     let mut scope = vec![oci];
-    for word in argv.iter_mut().skip(2) {
+    for word in words {
         let Some(text) = word.to_str() else { continue };
         if text == "--" {
             return;
@@ -76,19 +83,24 @@ fn is_long(text: &str, scope: &[&Command]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     fn translated(line: &str) -> String {
-        let argv = line.split(' ').map(OsString::from).collect();
-        let argv = lengthen_options(spell_out(argv), &crate::command());
+        let argv: Vec<_> = line.split(' ').map(OsString::from).collect();
+        let argv = match is_oci(&argv) {
+            true => lengthen_options_of_runtime(argv, &crate::commands::Runtime::command()),
+            false => lengthen_options(argv, &crate::command()),
+        };
         argv.join(&OsString::from(" ")).into_string().unwrap()
     }
 
     #[test]
     fn command_lines_of_other_runtimes_are_understood() {
         for (line, expected) in [
-            ("/usr/bin/runc -root /x state -a y", "/usr/bin/runc oci --root /x state -a y"),
-            ("crun create -bundle=/b -b /c id", "crun oci create --bundle=/b -b /c id"),
+            ("/usr/bin/runc -root /x state -a y", "/usr/bin/runc --root /x state -a y"),
+            ("crun create -bundle=/b -b /c id", "crun create --bundle=/b -b /c id"),
             ("creel oci exec -tty id ls -root", "creel oci exec --tty id ls -root"),
             ("creel oci -debug list -- -quiet", "creel oci --debug list -- -quiet"),
             ("creel run -rm image", "creel run -rm image"),

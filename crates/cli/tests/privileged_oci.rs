@@ -97,14 +97,6 @@ fn privileged_the_states_of_another_user_are_not_used() {
 }
 
 #[test]
-fn privileged_what_is_not_acted_on_is_refused() {
-    let bundle = Bundle::new("true");
-    bundle.change(|spec| spec["linux"]["intelRdt"] = json!({"closID": "a"}));
-    bundle.fails(1, &["create", &bundle.id()], "`linux.intelRdt` is not supported yet");
-    bundle.is_clean();
-}
-
-#[test]
 fn privileged_run_ends_as_its_program_does() {
     let bundle = Bundle::new("id -u; exit 7");
     let id = &bundle.id();

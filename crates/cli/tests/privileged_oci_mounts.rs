@@ -367,3 +367,95 @@ fn privileged_a_read_only_dev_and_paths_named_twice() {
     assert_eq!(bundle.runs(&["run", &bundle.id()]), "1\n");
     bundle.is_clean();
 }
+
+/// A file system of its own at a path of the bundle, mounted with options.
+struct Mounted(std::path::PathBuf);
+
+impl Mounted {
+    fn new(place: std::path::PathBuf, options: &str) -> Self {
+        fs::create_dir(&place).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", options, "none"]).arg(&place);
+        assert!(mount.status().unwrap().success());
+        Self(place)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn privileged_attributes_of_a_bind_mount_replace_those_of_its_source() {
+    let bundle = Bundle::new("");
+    let source = Mounted::new(bundle.path("data"), "ro,nodev,noexec,noatime");
+    let mut script = String::new();
+    let cases = [
+        (&["rbind"][..], "ro,nodev,noexec,noatime", "ro,nodev,noexec,noatime"),
+        (&["rbind", "nosuid"], "rw,nosuid,noatime", "ro,nosuid,nodev,noexec,noatime"),
+        (&["bind", "nosuid", "relatime"], "rw,nosuid,relatime", ""),
+        (&["bind", "nodev", "rro"], "ro,nodev,noatime", "ro,nodev,noexec,noatime"),
+    ];
+    for (number, (options, ..)) in cases.iter().enumerate() {
+        bundle.mount(bind(&source.0, &format!("/m{number}"), options));
+        script.push_str(&attributes(&format!("/m{number}")));
+    }
+    bundle.script(&script);
+    let first = |text: &str| text.split(' ').next().unwrap().to_owned();
+    let output = bundle.output();
+    let found: Vec<_> = output.lines().map(first).collect();
+    assert_eq!(found, cases.map(|(_, words, _)| words), "{output}");
+    // In a user namespace the kernel keeps what the host has.
+    bundle.map_ids();
+    bundle.change(|spec| {
+        // Access times cannot be changed there.
+        let mounts = spec["mounts"].as_array_mut().unwrap();
+        mounts.retain(|mount| mount["destination"] != "/m2");
+    });
+    let output = bundle.output();
+    let found: Vec<_> = output.lines().map(first).collect();
+    let kept = cases.map(|(_, _, kept)| kept);
+    assert_eq!(
+        found,
+        kept.into_iter().filter(|kept| !kept.is_empty()).collect::<Vec<_>>(),
+        "{output}"
+    );
+}
+
+#[test]
+fn privileged_links_at_the_ends_of_paths_are_taken_as_asked_for() {
+    let bundle = Bundle::new(
+        "readlink /copied/link; readlink /bound; cat /etc/target /etc/link; cat /relative",
+    );
+    fs::write(bundle.path("file"), "text\n").unwrap();
+    symlink("file", bundle.path("link")).unwrap();
+    fs::create_dir(bundle.path("rootfs/etc")).unwrap();
+    fs::write(bundle.path("rootfs/etc/target"), "target\n").unwrap();
+    symlink("target", bundle.path("rootfs/etc/link")).unwrap();
+    bundle.mount(bind(&bundle.path("link"), "/copied/link", &["bind", "copy-symlink"]));
+    bundle.mount(bind(&bundle.path("link"), "/bound", &["bind", "src-nofollow"]));
+    bundle.mount(bind(&bundle.path("file"), "/etc/link", &["bind", "dest-nofollow"]));
+    bundle.mount(bind(&bundle.path("link"), "relative", &["bind"]));
+    let output = bundle.oci(&["run", &bundle.id()]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "file\nfile\ntarget\ntext\ntext\n");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("note: the mount destination `relative` is relative"), "{said}");
+}
+
+#[test]
+fn privileged_ids_may_be_in_a_mount_option() {
+    let bundle = Bundle::new("stat -c %u:%g /m/file");
+    fs::create_dir(bundle.path("data")).unwrap();
+    fs::write(bundle.path("data/file"), "").unwrap();
+    chown(bundle.path("data/file"), Some(5), Some(6)).unwrap();
+    let option = "idmap=uids=0-0-5#5-1005-1;gids=0-2000-10";
+    bundle.mount(bind(&bundle.path("data"), "/m", &["bind", option]));
+    assert_eq!(bundle.output(), "1005:2006\n");
+    bundle.change(|spec| {
+        let mount = spec["mounts"].as_array_mut().unwrap().last_mut().unwrap();
+        mount["options"] = json!(["bind", "idmap=uids=0-1"]);
+    });
+    bundle.fails(1, &["run", &bundle.id()], "options` is `uids=0-1`, which is not ids such as");
+}

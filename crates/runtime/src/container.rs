@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use creel_base::hint::Hint;
 use creel_spawn::cgroup::{Below, Cgroup, CgroupError};
+use creel_spawn::landlock::Policy;
 use creel_spawn::{Child, Join, LineEnds, Listen, Namespace, Plan, SpawnError, Stdio, nobody};
 
 use crate::lower::{LowerError, add_shared, lower_process};
@@ -255,6 +256,10 @@ pub struct Exec {
     pub linux: Linux,
     /// The system call filter, as for the container's first process.
     pub seccomp: Filter,
+    /// What it may do with files, ports and the processes of others.
+    pub landlock: Option<Policy>,
+    /// Files by which it comes into the container's class of caches and memory bandwidth.
+    pub resctrl: Vec<Arc<OwnedFd>>,
     /// Who answers what the filter notifies about, and what is told of the container.
     pub supervisor: Option<(Supervisor, State)>,
 }
@@ -322,11 +327,13 @@ impl Container {
             *line_ends = exec.line_ends;
         }
         lowered.preserved = exec.preserved.clone();
+        lowered.landlock = exec.landlock.clone();
         let mut join = Join {
             target: Arc::clone(&self.pidfd),
             namespaces: self.namespaces.clone(),
             denies_setgroups: self.setgroups_denied,
             cgroup: self.cgroup.clone(),
+            resctrl: exec.resctrl.clone(),
             process: lowered,
         };
         if join.process.seccomp.listens && exec.supervisor.is_none() {

@@ -7,8 +7,8 @@
 use creel_spawn::cgroup::Hierarchy;
 
 use crate::spec::{
-    Capabilities, Device, DeviceRule, Linux, Mount, Namespace, NamespaceKind, Process, Resources,
-    Root, Spec, VERSION,
+    Capabilities, Device, DeviceRule, IdMapping, Linux, Mount, Namespace, NamespaceKind, Process,
+    Resources, Root, Spec, VERSION,
 };
 
 /// Capabilities of a container's root.
@@ -163,6 +163,26 @@ pub fn bundle() -> Spec {
         linux.namespaces.retain(|namespace| namespace.kind != NamespaceKind::Cgroup);
     }
     spec
+}
+
+/// Makes a specification one that a user can run without root's rights: with a user namespace in which
+/// that user and group, `ids`, are root, the network of the host, and no limits.
+pub fn make_rootless(spec: &mut Spec, [uid, gid]: [u32; 2]) {
+    let map = |host_id| vec![IdMapping { container_id: 0, host_id, size: 1 }];
+    let linux = spec.linux.get_or_insert_default();
+    linux.namespaces.retain(|one| one.kind != NamespaceKind::Network);
+    linux.namespaces.push(Namespace::new(NamespaceKind::User));
+    (linux.uid_mappings, linux.gid_mappings) = (map(uid), map(gid));
+    linux.resources = None;
+    for mount in &mut spec.mounts {
+        // Other groups than the user's are not there.
+        mount.options.retain(|option| !option.starts_with("gid=") && !option.starts_with("uid="));
+        if mount.kind.as_deref() == Some("sysfs") {
+            // The kernel makes a new one for the owner of the network only.
+            let options = ["rbind", "nosuid", "noexec", "nodev", "rro"];
+            *mount = Mount::bind("/sys", "/sys", &options);
+        }
+    }
 }
 
 /// The device of a specification for one of the host's character devices.

@@ -12,12 +12,14 @@
 pub mod cgroup;
 pub mod container;
 pub mod defaults;
+pub mod features;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod lifecycle;
 pub mod lower;
 pub mod seccomp;
 pub mod spec;
+pub mod stats;
 
 #[cfg(debug_assertions)]
 pub use creel_spawn::fail_at;

@@ -8,6 +8,7 @@ use creel_base::hint::Hint;
 
 use crate::cgroup::CgroupError;
 use crate::hook::HookError;
+use crate::landlock::LandlockError;
 use crate::userns::UsernsError;
 
 /// Why a plan was not applied.
@@ -54,6 +55,9 @@ pub enum SpawnError {
     /// The parent could not make the child.
     #[error("could not start the process")]
     Start(#[source] io::Error),
+    /// A policy of Landlock cannot be laid on the process.
+    #[error(transparent)]
+    Landlock(#[from] LandlockError),
     /// The filter notifies about calls, and nobody was named to listen.
     #[error("nobody listens to what the system call filter notifies about")]
     NoListener,
@@ -107,6 +111,7 @@ impl Hint for SpawnError {
         match self {
             Self::Cgroup(error) => error.hint(),
             Self::IdMaps(error) => error.hint(),
+            Self::Landlock(error) => error.hint(),
             Self::NoListener => Some("use a filter that notifies nobody".into()),
             Self::Listener(_) => Some("see whether who listens to the filter answers".into()),
             _ if self.exit_code() == 127 => {

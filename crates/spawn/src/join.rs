@@ -24,6 +24,9 @@ pub struct Join {
     pub denies_setgroups: bool,
     /// The control group that the process starts in.
     pub cgroup: Option<Arc<Cgroup>>,
+    /// Files by which the process comes into its class of caches and memory bandwidth
+    /// ([`crate::resctrl`]).
+    pub resctrl: Vec<Arc<OwnedFd>>,
     /// The program.
     pub process: Process,
 }
@@ -55,6 +58,7 @@ impl Join {
             steps.add("choose the first processors", Op::Affinity(processors.clone()));
         }
         steps.enter(self.cgroup.as_deref())?;
+        steps.enter_class(&self.resctrl);
         // Before the namespaces: processes of the container must not inspect this one
         // (CVE-2016-9962).
         steps.add("forbid inspection", Op::NotDumpable);

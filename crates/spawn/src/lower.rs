@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -82,6 +83,14 @@ impl Steps {
             self.add(format!("enter the control group in `{controller}`"), Op::EnterCgroup(tasks));
         }
         Ok(())
+    }
+
+    /// Moves the process into its class of caches and memory bandwidth.
+    pub(crate) fn enter_class(&mut self, files: &[Arc<OwnedFd>]) {
+        for tasks in files {
+            let tasks = self.program.give(Arc::clone(tasks));
+            self.add("enter the class of service", Op::EnterCgroup(tasks));
+        }
     }
 
     pub(crate) fn explain(&self, failure: Failure, process: &Process) -> SpawnError {
@@ -190,6 +199,7 @@ impl Plan {
         let mut steps = Steps::new();
         steps.add("wait for the parent", Op::WaitForParent);
         steps.enter(self.cgroup.as_deref())?;
+        steps.enter_class(&self.resctrl);
         self.lower_namespaces(&mut steps);
         let host = self.lower_host(&mut steps)?;
         self.lower_identity(&mut steps);

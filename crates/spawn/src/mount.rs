@@ -76,6 +76,8 @@ pub enum Source {
     Mapped(Mapped),
     /// What is mounted there already, which gets other attributes.
     There,
+    /// Nothing: a symbolic link with this text is made, unless there is something.
+    Link(String),
 }
 
 /// A file or directory of the host whose files have other owners than on disk.
@@ -140,6 +142,20 @@ pub struct Mount {
     pub magic: Option<i64>,
     /// What is in a new file system.
     pub contents: Contents,
+    /// Whether a bind mount has the attributes in `one` alone, and none of those of its source but what
+    /// the kernel keeps there.
+    pub replaces: bool,
+    /// What is done with links at the end of a path of the host and of the target.
+    pub links: Links,
+}
+
+/// What is done with links at the end of paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// Whether one that is the source is bound itself.
+    pub source_itself: bool,
+    /// Whether one that is the target is mounted on.
+    pub target_itself: bool,
 }
 
 impl Mount {
@@ -154,6 +170,8 @@ impl Mount {
             stand_in: None,
             magic: None,
             contents: Contents::default(),
+            replaces: false,
+            links: Links::default(),
         }
     }
 
@@ -177,6 +195,16 @@ impl Mount {
     /// Whether it is a new file system.
     fn is_new(&self) -> bool {
         matches!(self.source, Source::Proc | Source::Sysfs | Source::New(..))
+    }
+
+    /// What replaces the attributes of the source. As with `mount(8)`, access times stay as they are if
+    /// nothing is said of them.
+    fn whole(&self) -> Change {
+        let Change { set, clear } = self.one;
+        let times = ATIME | NO_DIR_ATIME;
+        let all = READ_ONLY | NO_SUID | NO_DEVICES | NO_EXEC | NO_SYMLINKS;
+        let all = if (set | clear) & times == 0 { all } else { all | times };
+        Change { set, clear: (all | clear) & !(set | self.all.set) }
     }
 
     fn bound(&self) -> Option<(&PathBuf, Depth)> {
@@ -223,7 +251,7 @@ pub(crate) fn lower_connected(
         let connects = mount.propagation.is_some_and(|(kind, _)| kind.connects());
         if let (true, Some((path, depth))) = (connects, mount.bound()) {
             let slot = steps.slot();
-            clone_host(steps, path, depth, mount.magic, slot)?;
+            clone_host(steps, path, depth, mount, slot)?;
             made.insert(index, slot);
         }
     }
@@ -239,7 +267,7 @@ pub(crate) fn lower_others(
     for (index, mount) in mounts.iter().enumerate() {
         if let (false, Some((path, depth))) = (made.contains_key(&index), mount.bound()) {
             let slot = steps.slot();
-            clone_host(steps, path, depth, mount.magic, slot)?;
+            clone_host(steps, path, depth, mount, slot)?;
             made.insert(index, slot);
         }
     }
@@ -250,12 +278,13 @@ fn clone_host(
     steps: &mut Steps,
     path: &std::path::Path,
     depth: Depth,
-    magic: Option<i64>,
+    mount: &Mount,
     out: Slot,
 ) -> Result<(), SpawnError> {
     let (name, source) = (path.display(), steps.scratch.source);
-    steps.add(format!("open `{name}`"), Op::OpenHost(encode(path)?, source));
-    if let Some(magic) = magic {
+    let open = if mount.links.source_itself { Op::OpenHostItself } else { Op::OpenHost };
+    steps.add(format!("open `{name}`"), open(encode(path)?, source));
+    if let Some(magic) = mount.magic {
         steps.add(format!("verify `{name}`"), Op::CheckFileSystem(source, magic));
     }
     steps.add(format!("clone `{name}`"), Op::CloneTree(source, depth, out));
@@ -271,16 +300,18 @@ pub(crate) fn lower_mount<'a>(
     connected: Option<Slot>,
     later: &[Mount],
 ) -> Result<Option<(&'a str, Slot)>, SpawnError> {
-    if matches!(mount.source, Source::There) {
-        return lower_remount(steps, root, mount).map(|()| None);
+    match &mount.source {
+        Source::There => return lower_remount(steps, root, mount).map(|()| None),
+        Source::Link(text) => return lower_link(steps, root, mount, text).map(|()| None),
+        _ => {}
     }
     let (place, target, waits) = (steps.scratch.place, &mount.target, mount.waits(later));
     let late = waits.then(|| steps.slot());
     let made = lower_source(steps, mount, connected, late)?;
     lower_attributes(steps, mount, made);
     let kind = if mount.is_new() { Kind::Directory } else { Kind::Like(made) };
-    let ensure = Op::Ensure(root, self::target(target, kind)?, place);
-    steps.add(format!("create the mount point `{target}`"), ensure);
+    let path = Target { itself: mount.links.target_itself, ..self::target(target, kind)? };
+    steps.add(format!("create the mount point `{target}`"), Op::Ensure(root, path, place));
     let magic = match mount.source {
         Source::Proc => Some(PROC_SUPER_MAGIC),
         Source::Sysfs => Some(SYSFS_MAGIC),
@@ -323,6 +354,16 @@ fn lower_remount(steps: &mut Steps, root: Slot, mount: &Mount) -> Result<(), Spa
     Ok(())
 }
 
+fn lower_link(steps: &mut Steps, root: Slot, mount: &Mount, text: &str) -> Result<(), SpawnError> {
+    let (place, target) = (steps.scratch.place, mount.target.trim_end_matches('/'));
+    let (directory, name) = target.rsplit_once('/').unwrap_or((".", target));
+    let directory = self::target(directory, Kind::Directory)?;
+    steps.add(format!("create the directory of `{target}`"), Op::Ensure(root, directory, place));
+    let link = Op::Link(CString::new(text)?, place, single_name(name)?);
+    steps.add(format!("link `{target}`"), link);
+    Ok(())
+}
+
 fn lower_source(
     steps: &mut Steps,
     mount: &Mount,
@@ -337,7 +378,7 @@ fn lower_source(
         return Ok(steps.program.give(Arc::clone(fd)));
     }
     if let Some((path, depth)) = mount.bound() {
-        clone_host(steps, path, depth, mount.magic, made)?;
+        clone_host(steps, path, depth, mount, made)?;
         return Ok(made);
     }
     if !mount.is_new() {
@@ -354,7 +395,10 @@ fn lower_attributes(steps: &mut Steps, mount: &Mount, made: Slot) {
     let target = &mount.target;
     let bound = !mount.is_new();
     for (change, depth) in [(mount.all, Depth::All), (mount.one, Depth::One)] {
-        if bound && change != Change::default() {
+        if bound && depth == Depth::One && mount.replaces {
+            let op = Op::ReplaceAttributes(made, attributes(mount.whole()), attributes(change));
+            steps.add(format!("set the attributes of the mount for `{target}`"), op);
+        } else if bound && change != Change::default() {
             let op = Op::SetAttributes(made, depth, attributes(change));
             steps.add(format!("restrict the mount for `{target}`"), op);
         }
@@ -405,5 +449,6 @@ pub(crate) fn target(path: &str, kind: Kind) -> Result<Target, SpawnError> {
         return Err(SpawnError::ParentInPath { path: path.into() });
     }
     let path = if names.is_empty() { ".".into() } else { names.join("/") };
-    Ok(Target { path: CString::new(path)?, kind, modes: Modes::default(), follows: true })
+    let (path, modes) = (CString::new(path)?, Modes::default());
+    Ok(Target { path, kind, modes, follows: true, itself: false })
 }

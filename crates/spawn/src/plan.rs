@@ -10,6 +10,7 @@ use creel_sys::program::{Depth, LineEnds};
 use crate::cgroup::Cgroup;
 use crate::device::Device;
 use crate::hook::Hooks;
+use crate::landlock::Policy;
 use crate::mapped::MappedMounts;
 use crate::mount::{Mount, Propagation};
 use crate::namespaces::{ClockOffset, Joined};
@@ -154,6 +155,9 @@ pub struct Process {
     pub capabilities: Capabilities,
     /// Whether `execve` can no longer give privileges.
     pub no_new_privileges: bool,
+    /// What it may do with files, ports and the processes of others. Where new privileges are not
+    /// forbidden it takes `CAP_SYS_ADMIN` in its user namespace.
+    pub landlock: Option<Policy>,
     /// The system call filter.
     pub seccomp: Seccomp,
     /// User id inside.
@@ -243,6 +247,9 @@ pub struct Plan {
     pub hooks: Option<Hooks>,
     /// The control group that the process, and a new `Cgroup` namespace, starts in.
     pub cgroup: Option<Arc<Cgroup>>,
+    /// Files by which the process comes into its class of caches and memory bandwidth
+    /// ([`crate::resctrl`]).
+    pub resctrl: Vec<Arc<OwnedFd>>,
     /// The program.
     pub process: Process,
 }

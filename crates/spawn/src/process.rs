@@ -9,12 +9,35 @@ use creel_sys::program::{CapabilitySets, Op, Slot};
 
 use crate::error::SpawnError;
 use crate::hook::{Late, strings};
+use crate::landlock::Prepared;
 use crate::lower::Steps;
 use crate::parent;
 use crate::plan::{Process, Stdio};
 use crate::seccomp::lower_filter;
 
 const LOAD: &str = "load the system call filter";
+
+/// What the program cannot undo: rules of Landlock and the system call filter, which comes last.
+#[derive(Default)]
+struct Locks {
+    landlock: Option<Prepared>,
+    filter: Option<Op>,
+}
+
+impl Locks {
+    const fn is_none(&self) -> bool {
+        self.landlock.is_none() && self.filter.is_none()
+    }
+
+    fn lower(self, steps: &mut Steps) {
+        if let Some(landlock) = self.landlock {
+            landlock.lower(steps);
+        }
+        if let Some(filter) = self.filter {
+            steps.add(LOAD, filter);
+        }
+    }
+}
 
 /// Whether a user namespace allows `setgroups`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +75,15 @@ pub(crate) fn lower_process(
     process.tuning.lower(steps);
     // Nothing outside can be reached through `/proc/self/fd` from here on (CVE-2024-21626).
     let held = process.hold.as_ref().map(|socket| steps.program.give(Arc::clone(socket)));
+    let mut landlock = match &process.landlock {
+        Some(policy) => Prepared::new(policy, steps)?,
+        None => None,
+    };
+    if let Some(landlock) = &mut landlock {
+        landlock.lower_open(steps);
+    }
     let late = hooks.iter().flat_map(Late::slots);
-    let kept = held.into_iter().chain(late).collect();
+    let kept = held.into_iter().chain(late).chain(landlock.as_ref().map(Prepared::slot)).collect();
     steps.add("close descriptors", Op::CloseDescriptors(kept));
     for limit in &process.limits {
         steps.add(
@@ -61,9 +91,10 @@ pub(crate) fn lower_process(
             Op::Limit(limit.resource, limit.values),
         );
     }
-    let filter = lower_filter(&process.seccomp)?;
-    // Without the promise the filter needs a capability that is about to go.
-    let (early, late) = if process.no_new_privileges { (None, filter) } else { (filter, None) };
+    let locks = Locks { landlock, filter: lower_filter(&process.seccomp)? };
+    let none = Locks::default();
+    // Without the promise they need a capability that is about to go.
+    let (early, late) = if process.no_new_privileges { (none, locks) } else { (locks, none) };
     // Root may enter what the user cannot; and the other way round, as where a network file system knows
     // no root.
     let cwd = CString::new(process.cwd.as_str())?;
@@ -72,9 +103,7 @@ pub(crate) fn lower_process(
     // Waiting takes system calls of its own.
     let (hold_early, hold_late) = if early.is_none() { (None, held) } else { (held, None) };
     lower_hold(process, steps, hold_early)?;
-    if let Some(early) = early {
-        steps.add(LOAD, early);
-    }
+    early.lower(steps);
     lower_credentials(process, steps, groups)?;
     steps.add(enter, Op::WorkingDirectory(cwd));
     steps.add("set the mask", Op::Umask(process.umask));
@@ -82,9 +111,7 @@ pub(crate) fn lower_process(
         steps.add("forbid new privileges", Op::NoNewPrivileges);
     }
     lower_hold(process, steps, hold_late)?;
-    if let Some(late) = late {
-        steps.add(LOAD, late);
-    }
+    late.lower(steps);
     // They are no more trusted than the program: they are of the container's root as well.
     if let Some(hooks) = hooks {
         hooks.lower(steps)?;

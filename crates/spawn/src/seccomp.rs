@@ -2,7 +2,7 @@
 
 use creel_codec::bpf::Insn;
 use creel_codec::bpf::passage::{Passage, with_passage};
-use creel_sys::program::{Filter, Op};
+use creel_sys::program::{Filter, Op, knows_flags};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::error::SpawnError;
@@ -31,6 +31,13 @@ pub(crate) fn lower_filter(filter: &Seccomp) -> Result<Option<Op>, SpawnError> {
     instructions = with_passage(&instructions, &passage);
     let flags = listening(filter.flags);
     Ok(Some(Op::Listen { filter: program(&instructions), flags, secret: passage.secret }))
+}
+
+/// Whether this kernel takes a `SECCOMP_FILTER_FLAG_*`, with those that it takes it with.
+#[must_use]
+pub fn knows_filter_flag(flag: u32) -> bool {
+    // Only listeners wait.
+    knows_flags(if flag == WAIT_KILLABLE_RECV { listening(flag) } else { flag })
 }
 
 fn secret() -> Result<[u64; 3], SpawnError> {
@@ -76,5 +83,7 @@ mod tests {
         assert_eq!(with(4 | WAIT_KILLABLE_RECV, true), 4 | WAIT_KILLABLE_RECV | NEW_LISTENER);
         assert_eq!(with(TSYNC, true), TSYNC | TSYNC_ESRCH | NEW_LISTENER);
         assert!(lower_filter(&Seccomp::default()).unwrap().is_none());
+        // Linux 4.14 has `SECCOMP_FILTER_FLAG_LOG`; the last bit is nothing.
+        assert!(knows_filter_flag(2) && !knows_filter_flag(1 << 31));
     }
 }

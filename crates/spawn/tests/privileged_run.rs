@@ -257,6 +257,7 @@ fn privileged_join_enters_the_container() {
         process("echo $(hostname) $(grep CapInh /proc/self/status) $(ls /proc/self/fd)");
     process.stdio = Stdio::Descriptors(vec![null, Arc::clone(&writer), writer]);
     let join = Join {
+        resctrl: Vec::new(),
         target: Arc::new(target.pidfd.try_clone().unwrap()),
         namespaces: Namespace::ROOT.to_vec(),
         denies_setgroups: false,

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod bpf;
 pub mod inherited;
+pub mod landlock;
 pub mod lock;
 pub mod loop_device;
 pub mod mount;

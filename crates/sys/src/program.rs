@@ -12,6 +12,7 @@ mod execute;
 mod fault;
 mod files;
 mod hook;
+mod landlock;
 mod late;
 mod listen;
 mod loopback;
@@ -43,10 +44,11 @@ use call::{DESCRIPTORS, State, errno, high, ok};
 pub use fault::fail_at;
 pub use hook::{FailedHook, HookEnd};
 pub use late::{Completed, LateCall, complete};
-pub use listen::{Attend, Listen, nobody, released};
+pub use listen::{Attend, Listen, knows_flags, nobody, released};
 pub use op::{
-    Attributes, CapabilitySets, Depth, Device, Filter, Hook, Kind, LineEnds, Modes, Moment,
-    NewFileSystem, Op, Overlay, Scheduler, Slot, Strings, Supervisor, Target, Terminal,
+    Attributes, Beneath, CapabilitySets, Depth, Device, Filter, Hook, Kind, LineEnds, Modes,
+    Moment, NewFileSystem, Object, Op, Overlay, Scheduler, Slot, Strings, Supervisor, Target,
+    Terminal,
 };
 pub use running::{Running, kill, open_process, raise_limit, send_signal};
 

@@ -48,6 +48,30 @@ pub struct Cli {
     command: Command,
 }
 
+/// What ends a runtime whose command line cannot be understood.
+pub(crate) const RUNTIME_FAILED: u8 = oci::FAILED;
+
+/// Run containers by the OCI runtime specification, for other tools
+#[derive(Debug, Parser)]
+#[command(name = "creel-oci", arg_required_else_help = true)]
+pub(crate) struct Runtime {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(flatten)]
+    oci: oci::Args,
+}
+
+impl Runtime {
+    pub(crate) fn run(&self) -> ExitCode {
+        oci::run(&self.oci, &self.globals)
+    }
+}
+
+/// The part of the definition of a runtime that these words can mean, if they name a command.
+pub(crate) fn narrowed_runtime(argv: &[OsString]) -> Option<clap::Command> {
+    oci::narrowed(argv).map(Globals::augment_args)
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Commit(commit::Args),
@@ -169,6 +193,22 @@ mod tests {
     #[test]
     fn a_narrow_definition_has_commands_as_the_whole_one_has_them() {
         narrow::assert_same(&Cli::command(), &DEFINITIONS);
+    }
+
+    #[test]
+    fn usage_has_the_name_that_the_program_was_called_by() {
+        for (line, usage) in [
+            ("runc create --nonsense", "Usage: runc create "),
+            ("/usr/bin/crun exec", "Usage: crun exec "),
+            ("crun nonsense", "Usage: crun "),
+        ] {
+            let refused = Runtime::command().try_get_matches_from(line.split(' ')).unwrap_err();
+            let said = refused.render().to_string();
+            assert!(said.contains(usage), "{said}");
+        }
+        let line = "creel oci create --nonsense".split(' ');
+        let said = Cli::command().try_get_matches_from(line).unwrap_err().render().to_string();
+        assert!(said.contains("Usage: creel oci create "), "{said}");
     }
 
     #[test]

@@ -3,11 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use creel_base::path::{Dir, PathError};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::error::LifecycleError;
-use super::unsupported;
 use crate::spec::{IdMapping, Namespace, NamespaceKind, Spec};
 
 /// A bundle that was read.
@@ -27,16 +25,12 @@ impl Bundle {
     /// Reads the specification of a bundle, or another one in its place.
     ///
     /// # Errors
-    /// [`LifecycleError::Path`], [`LifecycleError::Document`] and [`LifecycleError::NotYet`].
+    /// [`LifecycleError::Path`] and [`LifecycleError::Document`].
     pub fn open(path: &Path, config: Option<&Path>) -> Result<Self, LifecycleError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
         let file = config.map_or_else(|| path.join("config.json"), Path::to_path_buf);
         let text = read(&file)?;
         let document = |source| LifecycleError::document(&file, &text, source);
-        let value: Value = serde_json::from_slice(&text).map_err(document)?;
-        if let Some(field) = unsupported::find(&value) {
-            return Err(LifecycleError::NotYet { field });
-        }
         let spec = serde_json::from_slice(&text).map_err(document)?;
         let text = serde_json::from_slice(&text).map_err(document)?;
         Ok(Self { path, spec, text })

@@ -1,14 +1,16 @@
 //! Making a container ready.
 
 use std::cell::Cell;
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use creel_base::path::Dir;
 use creel_spawn::cgroup::Cgroup;
-use creel_spawn::{LineEnds, Plan, Rest, RootChange, SpawnError, Stdio, Wait};
+use creel_spawn::resctrl::Resctrl;
+use creel_spawn::{LineEnds, Plan, Rest, RootChange, SpawnError, Stdio, Wait, move_device};
 use jiff::Timestamp;
 
 use super::Runtime;
@@ -20,10 +22,14 @@ use super::group::{self, Groups};
 use super::hooks::{Files, Hooks};
 use super::id::ContainerId;
 use super::record::{CgroupRecord, Record, VERSION};
+use super::resctrl;
 use super::supervision::supervision;
 use super::{environment, privileges};
 use crate::container::{ContainerError, Identity, Running, supervised};
-use crate::lower::{Options, lower, unknown_capabilities, unraisable_capabilities};
+use crate::lower::{
+    NetDevice, Options, lower, net_devices, relative_destinations, unknown_capabilities,
+    unraisable_capabilities,
+};
 use crate::spec::{Process, Spec};
 
 /// What the terminal of a container is sent to.
@@ -181,6 +187,13 @@ struct Making<'a> {
     begun: Cell<bool>,
 }
 
+/// What of the machine a container gets.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    group: Option<&'a Arc<Cgroup>>,
+    resctrl: Option<&'a Resctrl>,
+}
+
 impl Making<'_> {
     fn make(&self) -> Result<Running, LifecycleError> {
         let mut spec = self.bundle.resolve();
@@ -188,10 +201,13 @@ impl Making<'_> {
             self.directory.add_notices(&mut spec)?;
         }
         let groups = (&self.create.groups, self.create.rootless);
-        group::within(self.directory, &spec, groups, |group| self.make_in(&spec, group))
+        group::within(self.directory, &spec, groups, |group| {
+            let id = self.directory.id.as_str();
+            resctrl::within(id, &spec, |resctrl| self.make_in(&spec, Place { group, resctrl }))
+        })
     }
 
-    fn make_in(&self, spec: &Spec, group: Option<&Arc<Cgroup>>) -> Result<Running, LifecycleError> {
+    fn make_in(&self, spec: &Spec, place: Place<'_>) -> Result<Running, LifecycleError> {
         let hold = match self.when {
             When::Started => Some(self.directory.listen()?),
             When::Now => None,
@@ -199,7 +215,7 @@ impl Making<'_> {
         let (stdio, root_change) = (self.create.stdio.clone(), self.create.root_change);
         let options = Options {
             stdio,
-            cgroup: group.cloned(),
+            cgroup: place.group.cloned(),
             hold,
             root_change,
             shares_keyring: self.create.shares_keyring,
@@ -213,17 +229,30 @@ impl Making<'_> {
         if let Stdio::Terminal { line_ends, .. } = &mut plan.process.stdio {
             *line_ends = self.create.console.line_ends();
         }
+        if let Some(warn) = self.create.warn {
+            relative_destinations(spec).into_iter().for_each(|one| warn(&relative(one)));
+        }
         plan.process.env.extend(self.create.environment.iter().cloned());
         let root = spec.root.as_ref().map_or_else(|| Path::new("/"), |root| &root.path);
         environment::complete(&mut plan.process.env, plan.process.uid, || Dir::open(root));
-        let running = self.spawn(plan, group.map(|group| &**group))?;
+        if let Some(resctrl) = place.resctrl {
+            plan.resctrl = resctrl.entrances()?;
+        }
+        let linux = spec.linux.clone().unwrap_or_default();
+        let devices = net_devices(&linux, &plan.joined)?;
+        let running = self.spawn(plan, place, &devices)?;
         let running = hand_over(running, self.create)?;
         self.started(running)
     }
 
     /// Starts the process. What is known of it is written down while it waits to begin, so that nobody
     /// can be killed who leaves one behind that is not known.
-    fn spawn(&self, mut plan: Plan, group: Option<&Cgroup>) -> Result<Running, LifecycleError> {
+    fn spawn(
+        &self,
+        mut plan: Plan,
+        place: Place<'_>,
+        devices: &[NetDevice],
+    ) -> Result<Running, LifecycleError> {
         let inside = self.hooks.map(Hooks::inside).transpose().map_err(SpawnError::Start)?;
         let (mut inside, files) = inside.flatten().unzip();
         if let Some(creel_spawn::Hooks { start, .. }) = &mut inside {
@@ -232,13 +261,14 @@ impl Making<'_> {
             bare.for_each(|hook| hook.env.clone_from(&plan.process.env));
         }
         plan.hooks = inside;
-        plan.waits_made = self.hooks.is_some_and(Hooks::run_while_made);
+        plan.waits_made = !devices.is_empty() || self.hooks.is_some_and(Hooks::run_while_made);
         let mut failed = None;
         let attend = |pid, wait: Wait| {
             self.begun.set(true);
             let done = match wait {
-                Wait::ToBegin(rest) => self.announce(pid, rest, group, files.as_ref()),
-                Wait::WithAllMade => self.hooks.map_or(Ok(()), |hooks| hooks.run_made(pid)),
+                Wait::ToBegin(rest) => self.announce(pid, rest, place, files.as_ref()),
+                Wait::WithAllMade => move_devices(pid, devices)
+                    .and_then(|()| self.hooks.map_or(Ok(()), |hooks| hooks.run_made(pid))),
             };
             // The reason is kept; this one only ends the process.
             done.map_err(|error| {
@@ -263,7 +293,7 @@ impl Making<'_> {
         &self,
         pid: i32,
         rest: Rest,
-        group: Option<&Cgroup>,
+        place: Place<'_>,
         files: Option<&Files>,
     ) -> Result<(), LifecycleError> {
         if let (Some(hooks), Some(files)) = (self.hooks, files) {
@@ -275,7 +305,8 @@ impl Making<'_> {
             created: Timestamp::now(),
             owner: rustix::process::geteuid().as_raw(),
             process: Identity::of(pid)?.into(),
-            cgroup: group.map(CgroupRecord::of),
+            cgroup: place.group.map(|group| CgroupRecord::of(group)),
+            resctrl: place.resctrl.map(Into::into),
             rest: rest.into(),
             spec: self.bundle.text.clone(),
         })
@@ -304,6 +335,25 @@ pub(super) fn warn_of_capabilities(process: &Process, warn: fn(&str)) {
             "can't raise ambient capability {name}: it is not both permitted and inheritable"
         ));
     }
+}
+
+/// Gives a container that is being made network devices of this process's.
+fn move_devices(pid: i32, devices: &[NetDevice]) -> Result<(), LifecycleError> {
+    if devices.is_empty() {
+        return Ok(());
+    }
+    let namespace = File::open(format!("/proc/{pid}/ns/net")).map_err(SpawnError::Start)?;
+    for NetDevice { field, name, new_name } in devices {
+        move_device(name, new_name, namespace.as_fd())
+            .map_err(|source| LifecycleError::NetDevice { field: field.clone(), source })?;
+    }
+    Ok(())
+}
+
+fn relative(destination: &str) -> String {
+    format!(
+        "the mount destination `{destination}` is relative, which is deprecated; `/` is before it"
+    )
 }
 
 /// Ends a process that nobody shall have.

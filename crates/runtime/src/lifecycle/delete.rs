@@ -66,6 +66,9 @@ impl Runtime {
         if record.cgroup.is_some() {
             record.group()?.remove()?;
         }
+        if let Some(resctrl) = record.resctrl() {
+            resctrl.remove()?;
+        }
         directory.remove()?;
         // What was checked when it was made.
         let hooks = Hooks::of(id, &record.bundle, &spec)?;

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use creel_base::hint::Hint;
 use creel_base::path::PathError;
-use creel_spawn::SpawnError;
 use creel_spawn::cgroup::CgroupError;
+use creel_spawn::resctrl::ResctrlError;
 use creel_spawn::userns::UsernsError;
+use creel_spawn::{NetDeviceError, SpawnError};
 
+use super::criu::CriuError;
 use super::locate::path_at;
 use super::state::Status;
 use crate::cgroup::ResourcesError;
@@ -108,11 +110,20 @@ pub enum LifecycleError {
         /// What is wrong.
         source: serde_json::Error,
     },
-    /// A property that is not acted on.
-    #[error("`{field}` is not supported yet")]
-    NotYet {
+    /// A network device cannot be had.
+    #[error("cannot give the container the device `{field}`")]
+    NetDevice {
         /// The property.
         field: String,
+        /// The reason.
+        source: NetDeviceError,
+    },
+    /// The class of caches and memory bandwidth cannot be had.
+    #[error("cannot give the container what `linux.intelRdt` says")]
+    IntelRdt {
+        /// The reason.
+        #[from]
+        source: ResctrlError,
     },
     /// The root directory belongs to another user.
     #[error("`{}` belongs to another user", .path.display())]
@@ -155,6 +166,9 @@ pub enum LifecycleError {
         /// The reason.
         source: io::Error,
     },
+    /// A checkpoint cannot be made or restored.
+    #[error(transparent)]
+    Criu(#[from] CriuError),
     /// A file or directory cannot be used.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -222,6 +236,8 @@ impl Hint for LifecycleError {
             Self::Foreign { .. } => Some("name a directory of your own by `--root`".into()),
             Self::Path(error) => error.hint(),
             Self::Lower(error) => error.hint(),
+            Self::Criu(error) => error.hint(),
+            Self::IntelRdt { source } => source.hint(),
             Self::Resources(error) => error.hint(),
             Self::Cgroup(error) | Self::NoGroup(error) => error.hint(),
             Self::Spawn(error) => error.hint(),

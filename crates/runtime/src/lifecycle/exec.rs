@@ -20,6 +20,7 @@ use super::start::open;
 use super::state::Status;
 use super::supervision::supervision;
 use crate::container::{self, Running};
+use crate::lower::lower_landlock;
 use crate::seccomp::Filter;
 use crate::spec::{self, Process, Spec};
 
@@ -90,6 +91,8 @@ impl Joining<'_> {
             preserved: exec.preserved.clone(),
             linux: spec.linux.clone().unwrap_or_default(),
             seccomp: Filter::Specified,
+            landlock: lower_landlock(&spec.annotations)?,
+            resctrl: record.resctrl().map_or(Ok(Vec::new()), |one| one.entrances())?,
             supervisor: supervision(directory, &record.bundle, spec, Some(first)),
         };
         let mut container = open(record, spec)?;

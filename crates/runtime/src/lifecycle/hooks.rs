@@ -52,13 +52,16 @@ impl Hooks {
             bundle: bundle.into(),
             annotations: spec.annotations.clone(),
         };
+        let lowered = hooks.by_moment().map(|(moment, hooks)| lower_hooks(moment, hooks));
+        let [prestart, create_runtime, create_container, start_container, poststart, poststop] =
+            lowered;
         Ok(Some(Self {
-            prestart: lower_hooks("prestart", &hooks.prestart)?,
-            create_runtime: lower_hooks("createRuntime", &hooks.create_runtime)?,
-            create_container: lower_hooks("createContainer", &hooks.create_container)?,
-            start_container: lower_hooks("startContainer", &hooks.start_container)?,
-            poststart: lower_hooks("poststart", &hooks.poststart)?,
-            poststop: lower_hooks("poststop", &hooks.poststop)?,
+            prestart: prestart?,
+            create_runtime: create_runtime?,
+            create_container: create_container?,
+            start_container: start_container?,
+            poststart: poststart?,
+            poststop: poststop?,
             state,
         }))
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::error::LifecycleError;
+use super::resctrl::ResctrlRecord;
 use crate::container::Identity;
 use crate::spec::{Root, Spec};
 
@@ -32,6 +33,9 @@ pub struct Record {
     /// Where its control group was made, and under which name; none if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<CgroupRecord>,
+    /// Its class of caches and memory bandwidth, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resctrl: Option<ResctrlRecord>,
     /// What is still to do when it is started.
     pub rest: RestRecord,
     /// Its specification as it was when it was made: what the bundle says later does not count. It is

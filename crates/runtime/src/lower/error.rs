@@ -37,6 +37,14 @@ pub enum LowerError {
         /// The option.
         option: String,
     },
+    /// An annotation is not what it must be.
+    #[error("`annotations[{name}]` is not what it must be")]
+    Annotation {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
     /// Something is named twice.
     #[error("`{field}` names `{value}` twice")]
     Duplicate {
@@ -104,7 +112,10 @@ impl Hint for LowerError {
             Self::NoModule { field, .. } => Some(format!("leave `{field}` out")),
             Self::Open { .. } => Some("see whether who has made it still runs".into()),
             Self::MemoryPolicy { source, .. } => source.hint(),
-            Self::Value { .. } | Self::MountOption { .. } | Self::Unsupported { .. } => None,
+            Self::Annotation { .. }
+            | Self::Value { .. }
+            | Self::MountOption { .. }
+            | Self::Unsupported { .. } => None,
         }
     }
 }

@@ -1,16 +1,20 @@
 //! The lowering of a specification to a plan: all checks, and no kernel call but to open
-//! namespaces that are joined.
+//! namespaces that are joined and to read links that are copied.
 
 mod cgroup;
 mod devices;
 mod error;
 mod hooks;
+mod idmap;
 mod labels;
+mod landlock;
 mod linux;
 mod mounts;
 mod namespaces;
+mod net_devices;
 mod options;
 mod process;
+mod resctrl;
 mod sysctl;
 mod tuning;
 
@@ -25,9 +29,14 @@ use crate::spec::{Linux, NamespaceKind, Spec};
 pub use error::LowerError;
 pub(crate) use error::value;
 pub(crate) use hooks::lower as lower_hooks;
+pub use landlock::lower_landlock;
+pub use mounts::relative_destinations;
 pub(crate) use namespaces::kinds;
+pub(crate) use net_devices::{NetDevice, lower as net_devices};
+pub(crate) use options::names as mount_options;
 pub use process::{lower_process, unknown_capabilities, unraisable_capabilities};
-pub(crate) use tuning::add_shared;
+pub(crate) use resctrl::lower as resctrl;
+pub(crate) use tuning::{add_shared, known as memory_policies};
 
 /// What a plan needs that is not in the specification.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +88,8 @@ pub fn lower(spec: &Spec, options: &Options) -> Result<Plan, LowerError> {
     }
     let (uids, gids) = linux::id_maps(linux)?;
     let devices = devices::lower(spec, linux)?;
+    net_devices(linux, &namespaces.joined)?;
+    resctrl(linux)?;
     let mut plan = Plan {
         root: root(spec, options)?,
         root_change: options.root_change,
@@ -102,6 +113,7 @@ pub fn lower(spec: &Spec, options: &Options) -> Result<Plan, LowerError> {
         waits_made: false,
         hooks: None,
         cgroup: options.cgroup.clone(),
+        resctrl: Vec::new(),
         process: lower_process(process, linux.seccomp.as_ref(), &options.seccomp)?,
     };
     if !process.terminal {
@@ -114,6 +126,7 @@ pub fn lower(spec: &Spec, options: &Options) -> Result<Plan, LowerError> {
     plan.process.preserved = options.preserved.clone();
     plan.process.setgroups_denied = options.setgroups_denied;
     plan.process.hold = options.hold.clone();
+    plan.process.landlock = lower_landlock(&spec.annotations)?;
     let given = options.mounts.iter().map(|(target, mount)| {
         Mount::new(creel_spawn::Source::Mount(Arc::clone(mount)), target.as_str(), 0)
     });

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use creel_spawn::mount::{Contents, Ids, Mapped, PROC_SUPER_MAGIC, READ_ONLY};
+use creel_spawn::mount::{Change, Contents, Ids, Mapped, PROC_SUPER_MAGIC, READ_ONLY};
 use creel_spawn::userns::IdMaps;
 use creel_spawn::{Depth, Mount, Source};
 
 use super::cgroup;
 use super::error::{LowerError, value};
+use super::idmap;
 use super::linux::{has, is_new, mappings};
 use super::options::MountOptions;
 use super::{Options, missing};
@@ -95,6 +96,13 @@ fn check_destination(field: &str, destination: &str) -> Result<(), LowerError> {
     Err(value(format!("{field}.destination"), destination, rule))
 }
 
+/// The destinations that are relative, which is deprecated: to warn of.
+#[must_use]
+pub fn relative_destinations(spec: &Spec) -> Vec<&str> {
+    let destinations = spec.mounts.iter().map(|mount| mount.destination.as_str());
+    destinations.filter(|destination| !destination.starts_with('/')).collect()
+}
+
 fn names(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|name| !matches!(*name, "" | "."))
 }
@@ -120,7 +128,8 @@ impl Lowering<'_> {
         }
         if let Some(depth) = self.parsed.bind {
             self.check_data("")?;
-            mounts.push(Mount { magic, ..self.made(self.bound(depth)?) });
+            let replaces = self.parsed.one != Change::default();
+            mounts.push(Mount { magic, replaces, ..self.made(self.bound(depth)?) });
             return Ok(());
         }
         if self.map().is_some() {
@@ -144,6 +153,7 @@ impl Lowering<'_> {
             one: self.parsed.one,
             all: self.parsed.all,
             propagation: self.parsed.propagation,
+            links: self.parsed.links,
             ..Mount::new(source, self.mount.destination.as_str(), 0)
         }
     }
@@ -194,6 +204,12 @@ impl Lowering<'_> {
         if !path.is_absolute() {
             return Err(value(self.field("source"), path.display(), "an absolute path"));
         }
+        // What is no link, or not there, is for the mount to tell.
+        if self.parsed.link_copied
+            && let Ok(text) = std::fs::read_link(path)
+        {
+            return Ok(Source::Link(text.to_string_lossy().into_owned()));
+        }
         Ok(match (self.map(), depth) {
             (Some(mapped), _) => {
                 let (path, ids) = (path.into(), self.ids()?);
@@ -212,6 +228,14 @@ impl Lowering<'_> {
 
     /// Those of the mount, or those of the container's user namespace.
     fn ids(&self) -> Result<Ids, LowerError> {
+        if let Some(text) = &self.parsed.ids {
+            let read = idmap::read(text, self.linux);
+            let wrong = || {
+                let rule = "ids such as `uids=0-1000-10#10-2000-1;gids=0-1000-10`";
+                value(self.field("options"), text, rule)
+            };
+            return read.map(Ids::Map).ok_or_else(wrong);
+        }
         let (uids, gids) = (&self.mount.uid_mappings, &self.mount.gid_mappings);
         match (uids.is_empty(), gids.is_empty()) {
             (true, true) if has(self.linux, NamespaceKind::User) => Ok(Ids::Container),

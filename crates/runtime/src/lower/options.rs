@@ -1,7 +1,7 @@
 //! Mount options, as in `config.md`, "Linux mount options".
 
 use creel_spawn::mount::{
-    Change, NO_ATIME, NO_DEVICES, NO_DIR_ATIME, NO_EXEC, NO_SUID, NO_SYMLINKS, READ_ONLY,
+    Change, Links, NO_ATIME, NO_DEVICES, NO_DIR_ATIME, NO_EXEC, NO_SUID, NO_SYMLINKS, READ_ONLY,
     STRICT_ATIME,
 };
 use creel_spawn::{Depth, Propagation};
@@ -19,6 +19,12 @@ pub(super) struct MountOptions {
     pub(super) propagation: Option<(Propagation, Depth)>,
     /// Whether its files get other owners, and whether those of the mounts below do.
     pub(super) map: Option<Depth>,
+    /// The ids that follow such an option (`uids=0-1-10;gids=0-1-10`).
+    pub(super) ids: Option<String>,
+    /// Whether a source that is a symbolic link is copied instead.
+    pub(super) link_copied: bool,
+    /// What is done with links at the end of both paths.
+    pub(super) links: Links,
     /// Whether it changes what is mounted there already.
     pub(super) remount: bool,
     /// Whether what was in its place is copied into it.
@@ -68,6 +74,32 @@ const WITHOUT_EFFECT: [&str; 8] =
 /// Options of all file systems (`fs/fs_context.c`).
 const COMMON: [&str; 4] = ["sync", "dirsync", "lazytime", "mand"];
 
+/// Options that are neither attributes nor propagation, and mean something.
+const OTHERS: [&str; 11] = [
+    "bind",
+    "rbind",
+    "symfollow",
+    "rsymfollow",
+    "idmap",
+    "ridmap",
+    "remount",
+    "tmpcopyup",
+    "copy-symlink",
+    "src-nofollow",
+    "dest-nofollow",
+];
+
+/// The names of all options that are not left to the file system.
+pub(crate) fn names() -> Vec<String> {
+    let attributes = ATTRIBUTES.iter().map(|(name, ..)| *name);
+    let recursive = attributes.chain(PROPAGATIONS.iter().map(|(name, _)| *name));
+    let plain = [&OTHERS[..], &WITHOUT_EFFECT, &COMMON].concat();
+    let mut names: Vec<String> = plain.into_iter().map(String::from).collect();
+    names.extend(recursive.flat_map(|name| [name.to_owned(), format!("r{name}")]));
+    names.sort_unstable();
+    names
+}
+
 impl MountOptions {
     /// Sorts options; what is none of the specification's is the file system's.
     pub(super) fn parse(options: &[String]) -> Self {
@@ -88,6 +120,14 @@ impl MountOptions {
             "rsymfollow" => change(&mut self.all, 0, NO_SYMLINKS),
             "idmap" => self.map = self.map.or(Some(Depth::One)),
             "ridmap" => self.map = Some(Depth::All),
+            "copy-symlink" => self.link_copied = true,
+            "src-nofollow" => self.links.source_itself = true,
+            "dest-nofollow" => self.links.target_itself = true,
+            _ if option.starts_with("idmap=") || option.starts_with("ridmap=") => {
+                let (name, ids) = option.split_once('=').unwrap_or_default();
+                self.ids = Some(ids.into());
+                return self.take(name);
+            }
             "remount" => self.remount = true,
             "tmpcopyup" => self.copied = true,
             _ if COMMON.contains(&option) => self.common.push(option.into()),
@@ -141,6 +181,13 @@ mod tests {
 
     fn parse(options: &[&str]) -> MountOptions {
         MountOptions::parse(&options.iter().map(|option| (*option).into()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn every_name_is_taken() {
+        for name in names() {
+            assert!(MountOptions::default().take(&name), "{name}");
+        }
     }
 
     #[test]

@@ -65,6 +65,7 @@ pub fn lower_process(
         gid: process.user.gid,
         groups: process.user.additional_gids.clone(),
         setgroups_denied: false,
+        landlock: None,
         umask,
         cwd: process.cwd.clone(),
         candidates: candidates(program, &process.env),

@@ -7,7 +7,7 @@ use super::labels;
 use crate::spec::{self, Linux, Process};
 
 /// `SCHED_*` of `linux/sched.h`.
-pub(crate) const POLICIES: [(&str, u32); 7] = [
+const POLICIES: [(&str, u32); 7] = [
     ("SCHED_OTHER", 0),
     ("SCHED_FIFO", 1),
     ("SCHED_RR", 2),
@@ -34,7 +34,7 @@ const IO_CLASSES: [(&str, u16); 3] =
 const DOMAINS: [(&str, u32); 2] = [("LINUX", 0), ("LINUX32", 8)];
 
 /// `MPOL_*` of `linux/mempolicy.h`.
-pub(crate) const MEMORY_MODES: [(&str, i32); 7] = [
+const MEMORY_MODES: [(&str, i32); 7] = [
     ("MPOL_DEFAULT", 0),
     ("MPOL_PREFERRED", 1),
     ("MPOL_BIND", 2),
@@ -45,7 +45,7 @@ pub(crate) const MEMORY_MODES: [(&str, i32); 7] = [
 ];
 
 /// `MPOL_F_*`.
-pub(crate) const MEMORY_FLAGS: [(&str, i32); 3] = [
+const MEMORY_FLAGS: [(&str, i32); 3] = [
     ("MPOL_F_NUMA_BALANCING", 1 << 13),
     ("MPOL_F_RELATIVE_NODES", 1 << 14),
     ("MPOL_F_STATIC_NODES", 1 << 15),
@@ -92,6 +92,12 @@ pub(crate) fn add_shared(tuning: &mut Tuning, linux: &Linux) -> Result<(), Lower
 pub(super) fn for_first(tuning: &mut Tuning) {
     tuning.first_processors = None;
     tuning.processors = Some(every_processor());
+}
+
+/// The modes and flags of memory policies.
+pub(crate) fn known() -> (Vec<&'static str>, Vec<&'static str>) {
+    let names = |table: &[(&'static str, i32)]| table.iter().map(|(name, _)| *name).collect();
+    (names(&MEMORY_MODES), names(&MEMORY_FLAGS))
 }
 
 fn number<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {

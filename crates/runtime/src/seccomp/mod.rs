@@ -24,6 +24,7 @@ pub use creel_spawn::Seccomp as Program;
 pub use error::SeccompError;
 #[doc(hidden)]
 pub use fuzz::fuzz;
+pub(crate) use names::known;
 pub use remarks::Remark;
 pub use supervisor::{Supervisor, SupervisorError};
 

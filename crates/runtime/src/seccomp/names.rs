@@ -81,6 +81,32 @@ const INTERFACES: [(Arch, &str, &str); 6] = [
     (Arch::Riscv64, "SCMP_ARCH_RISCV64", "riscv64"),
 ];
 
+/// What filters can be made of, for who wants to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) actions: &'static [&'static str],
+    pub(crate) comparisons: &'static [&'static str],
+    /// Those that there are tables of.
+    pub(crate) interfaces: Vec<&'static str>,
+    pub(crate) flags: Vec<&'static str>,
+    /// Those of the flags that this kernel has.
+    pub(crate) kernel_flags: Vec<&'static str>,
+}
+
+pub(crate) fn known() -> Known {
+    let in_kernel = |(_, flag): &(&str, u32)| creel_spawn::knows_filter_flag(*flag);
+    let names = |flags: &mut dyn Iterator<Item = (&'static str, u32)>| {
+        flags.map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    Known {
+        actions: ACTIONS,
+        comparisons: COMPARISONS,
+        interfaces: INTERFACES.map(|(_, name, _)| name).to_vec(),
+        flags: names(&mut FLAGS.into_iter()),
+        kernel_flags: names(&mut FLAGS.into_iter().filter(in_kernel)),
+    }
+}
+
 /// Writes names as a sentence.
 pub(super) fn list(words: &str, names: &[&str]) -> String {
     let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();

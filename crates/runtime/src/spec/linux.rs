@@ -39,6 +39,12 @@ pub struct Linux {
     /// Devices besides those that every container has.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null::as_default")]
     pub devices: Vec<Device>,
+    /// Devices of the caller's network namespace that it gets, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub net_devices: BTreeMap<String, NetDevice>,
+    /// Its share of caches and memory bandwidth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intel_rdt: Option<IntelRdt>,
     /// Limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
@@ -74,6 +80,35 @@ pub struct IdMapping {
     pub host_id: u32,
     /// How many.
     pub size: u32,
+}
+
+/// A device of a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NetDevice {
+    /// Its name inside, if not that outside; one that ends in `%d` gets a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// A share of caches and memory bandwidth.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IntelRdt {
+    /// The name of a class, `/` for that of all that have none; one of the container's own if not said.
+    #[serde(rename = "closID", skip_serializing_if = "Option::is_none")]
+    pub clos_id: Option<String>,
+    /// Lines of its `schemata`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub schemata: Vec<String>,
+    /// The line about the cache of the third level.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub l3_cache_schema: Option<String>,
+    /// That about memory bandwidth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mem_bw_schema: Option<String>,
+    /// Whether the container is monitored.
+    pub enable_monitoring: bool,
 }
 
 /// By how much a clock is shifted.
@@ -132,6 +167,20 @@ pub enum NamespaceKind {
     Cgroup,
     /// Clocks.
     Time,
+}
+
+impl NamespaceKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Cgroup,
+        Self::Ipc,
+        Self::Mount,
+        Self::Network,
+        Self::Pid,
+        Self::Time,
+        Self::User,
+        Self::Uts,
+    ];
 }
 
 impl fmt::Display for NamespaceKind {

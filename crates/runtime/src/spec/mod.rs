@@ -20,7 +20,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use hooks::{Hook, Hooks};
-pub use linux::{Device, IdMapping, Linux, Namespace, NamespaceKind, TimeOffset};
+pub use linux::{
+    Device, IdMapping, IntelRdt, Linux, Namespace, NamespaceKind, NetDevice, TimeOffset,
+};
 pub use process::{Capabilities, ConsoleSize, Process, Rlimit, User};
 pub use resources::{
     BlockIo, Cpu, DeviceRule, HugePages, Memory, Network, Pids, Priority, Rate, Rdma, Resources,

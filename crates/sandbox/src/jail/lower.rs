@@ -408,7 +408,7 @@ fn attributes(mount: &Mount) -> Result<(u64, Vec<(CString, Option<CString>)>), J
 fn target(path: &str, kind: Kind) -> Result<Target, NulError> {
     let path = path.trim_start_matches('/');
     let path = CString::new(if path.is_empty() { "." } else { path })?;
-    Ok(Target { path, kind, modes: Modes::default(), follows: true })
+    Ok(Target { path, kind, modes: Modes::default(), follows: true, itself: false })
 }
 
 /// What is mounted in the new root: `/tmp`, then `/proc`.

@@ -215,7 +215,8 @@ impl Tree<'_, '_> {
             Change::Dir { at, mode } => {
                 let path = Place::of(at)?.directory()?;
                 let modes = Modes { parents: parents(*mode), directory: *mode, ..MOUNT_POINT };
-                let target = Target { path, kind: Kind::Directory, modes, follows: true };
+                let target =
+                    Target { path, kind: Kind::Directory, modes, follows: true, itself: false };
                 self.add(Part::Content, Op::Ensure(self.root, target, self.place()));
                 Ok(())
             }
@@ -223,7 +224,7 @@ impl Tree<'_, '_> {
                 let from = self.script.give(from);
                 let path = Place::of(at)?.path;
                 let modes = Modes { parents: parents(*mode), file: *mode, ..MOUNT_POINT };
-                let target = Target { path, kind: Kind::File, modes, follows: true };
+                let target = Target { path, kind: Kind::File, modes, follows: true, itself: false };
                 self.add(Part::Place, Op::Ensure(self.root, target, self.place()));
                 self.add(Part::Content, Op::Fill(self.place(), from));
                 Ok(())
@@ -279,7 +280,8 @@ impl Tree<'_, '_> {
 
     /// Makes a place for a mount.
     fn ensure(&mut self, place: &Place, kind: Kind, modes: Modes) {
-        let target = Target { path: place.path.clone(), kind, modes, follows: false };
+        let target =
+            Target { path: place.path.clone(), kind, modes, follows: false, itself: false };
         self.add(Part::Place, Op::Ensure(self.root, target, self.place()));
         if place.leads_up {
             // What is mounted there must be found from the root.
@@ -382,7 +384,13 @@ impl Tree<'_, '_> {
         let path = |name: &str| CString::new(format!("{name}{number}"));
         let paths = [path("upper")?, path("work")?];
         for path in paths.clone() {
-            let target = Target { path, kind: Kind::Directory, modes: MOUNT_POINT, follows: false };
+            let target = Target {
+                path,
+                kind: Kind::Directory,
+                modes: MOUNT_POINT,
+                follows: false,
+                itself: false,
+            };
             self.add(Part::Source, Op::Ensure(hidden, target, self.place()));
         }
         Ok((hidden, paths))
@@ -450,7 +458,8 @@ impl Tree<'_, '_> {
     }
 
     fn make_in(&mut self, directory: Slot, name: &std::ffi::CStr, kind: Kind) {
-        let target = Target { path: name.into(), kind, modes: MOUNT_POINT, follows: false };
+        let target =
+            Target { path: name.into(), kind, modes: MOUNT_POINT, follows: false, itself: false };
         self.add(Part::Content, Op::Ensure(directory, target, self.place()));
     }
 
@@ -486,7 +495,7 @@ impl Tree<'_, '_> {
         let hidden = self.hidden_memory();
         let path = CString::new(format!("data{}", self.index))?;
         let modes = Modes { file: mode, ..MOUNT_POINT };
-        let target = Target { path, kind: Kind::File, modes, follows: false };
+        let target = Target { path, kind: Kind::File, modes, follows: false, itself: false };
         self.add(Part::Content, Op::Ensure(hidden, target, source));
         self.add(Part::Content, Op::Fill(source, from));
         let access = if read_only { Access::ReadOnly } else { Access::Write };
@@ -504,8 +513,13 @@ impl Tree<'_, '_> {
     fn link(&mut self, text: &Path, at: &Path) -> Result<(), SandboxError> {
         let parent = Place::of(at.parent().unwrap_or_else(|| Path::new("/")))?.directory()?;
         let name = at.file_name().unwrap_or_else(|| OsStr::new("."));
-        let target =
-            Target { path: parent, kind: Kind::Directory, modes: MOUNT_POINT, follows: true };
+        let target = Target {
+            path: parent,
+            kind: Kind::Directory,
+            modes: MOUNT_POINT,
+            follows: true,
+            itself: false,
+        };
         self.add(Part::Place, Op::Ensure(self.root, target, self.place()));
         let link = Op::SameLink(encode(text)?, self.place(), encode(Path::new(name))?);
         self.add(Part::Content, link);

@@ -9,6 +9,7 @@ mod devices;
 mod error;
 mod give;
 mod measure;
+mod oom;
 mod reach;
 mod setting;
 mod stop;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 pub use below::Below;
 pub use devices::{Access, DeviceRule, Devices};
 pub use error::{CgroupError, SettingError};
+pub use oom::OomWatch;
 pub use setting::{Missing, Setting};
 
 use crate::systemd::Scope;

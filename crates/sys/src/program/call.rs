@@ -200,7 +200,7 @@ pub(super) fn ensure(state: &mut State<'_>, root: RawFd, target: &Target) -> Opt
         Kind::Like(slot) => is_directory(state.get(slot)?)?,
     };
     state.created = false;
-    let links = if target.follows { 0 } else { libc::O_NOFOLLOW };
+    let links = if target.follows && !target.itself { 0 } else { libc::O_NOFOLLOW };
     // Mostly all of it is there.
     match open(root, &target.path, libc::O_PATH | links, IN_ROOT) {
         None if errno() == libc::ENOENT => {}

@@ -72,6 +72,15 @@ pub(super) fn seccomp(filter: &[Filter], flags: u32) -> Option<i64> {
     (done >= 0).then_some(done)
 }
 
+/// Whether the kernel takes these `SECCOMP_FILTER_FLAG_*` together.
+#[must_use]
+pub fn knows_flags(flags: u32) -> bool {
+    // SAFETY: the call looks at the flags before it reads the program, which is a null pointer and so
+    // loads nothing.
+    let done = unsafe { syscall(libc::SYS_seccomp, 1, flags, 0usize) };
+    done < 0 && super::call::errno() == libc::EFAULT
+}
+
 /// Waits for what became of a program that [`super::Op::Hold`] held, on the connection that let it go.
 /// `pid` is its process, which goes on running where `listen` fails or takes too long.
 ///

@@ -133,6 +133,21 @@ pub(super) fn set_attributes(
     classic::set_attributes(state, mount, depth, attributes)
 }
 
+pub(super) fn replace_attributes(
+    state: &mut State<'_>,
+    mount: Slot,
+    whole: Attributes,
+    kept: Attributes,
+) -> Option<()> {
+    if !state.classic.on && !state.classic.is_unmade(mount) {
+        match set(state.get(mount)?, Depth::One, whole) {
+            None if matches!(errno(), libc::EPERM | libc::ENOSYS) => {}
+            done => return done,
+        }
+    }
+    set_attributes(state, mount, Depth::One, kept)
+}
+
 pub(super) fn set(mount: RawFd, depth: Depth, attributes: Attributes) -> Option<()> {
     let all = if depth == Depth::All { libc::AT_RECURSIVE } else { 0 };
     let (empty, at) = (EMPTY.as_ptr(), libc::AT_EMPTY_PATH | all);

@@ -64,6 +64,8 @@ pub struct Target {
     /// Whether the last name may be a symbolic link that is there, which is followed inside the root;
     /// else that fails with `ELOOP`.
     pub follows: bool,
+    /// Whether a link that is the last name is taken as it is, and not followed.
+    pub itself: bool,
 }
 
 /// Permission bits of what is made, from which the mask takes some.
@@ -265,6 +267,30 @@ pub struct Hook {
     pub timeout: Option<i32>,
 }
 
+/// What a rule of Landlock is about.
+#[derive(Debug)]
+pub enum Object {
+    /// What an absolute path leads to, without those links of `/proc` that stand for open files.
+    Path(CString),
+    /// What the slot holds.
+    Slot(Slot),
+}
+
+/// A rule of Landlock: access to a file, or to all below a directory.
+#[derive(Debug)]
+pub struct Beneath {
+    /// Holds the set of rules.
+    pub ruleset: Slot,
+    /// The file or directory.
+    pub object: Object,
+    /// `LANDLOCK_ACCESS_FS_*`.
+    pub access: u64,
+    /// Those of them that a file can have.
+    pub of_files: u64,
+    /// Whether a path that is missing is passed over.
+    pub optional: bool,
+}
+
 /// When the parent has something to do, besides listening to the child's reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
@@ -291,8 +317,8 @@ impl Moment {
 pub enum Op {
     /// Waits until the parent has finished its part (id maps, limits, cgroups).
     WaitForParent,
-    /// Moves this process, which has one thread, into the control group of version 1 whose `tasks`
-    /// is open for writing in the slot.
+    /// Moves this process, which has one thread, into the control group of version 1, or the class of
+    /// `resctrl`, whose `tasks` is open for writing in the slot.
     EnterCgroup(Slot),
     /// Hides memory and descriptors from other processes until `execve`.
     NotDumpable,
@@ -317,6 +343,8 @@ pub enum Op {
     PrivateMounts,
     /// Opens a host path with `O_PATH`.
     OpenHost(CString, Slot),
+    /// Opens a host path so too; a link that is its last name is opened, and not followed.
+    OpenHostItself(CString, Slot),
     /// `openat2` with `O_PATH` below a directory: `RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS`.
     OpenInRoot(Slot, CString, Slot),
     /// `openat2` of a real directory below a directory: no symbolic links at all.
@@ -334,6 +362,9 @@ pub enum Op {
     Send(Slot, Slot),
     /// Changes mount attributes.
     SetAttributes(Slot, Depth, Attributes),
+    /// Gives a mount the first attributes, or the second ones where the kernel keeps others in place
+    /// (`EPERM`), and where it has no calls for mounts by descriptor.
+    ReplaceAttributes(Slot, Attributes, Attributes),
     /// Makes a detached mount of a new file system.
     NewMount(NewFileSystem, Slot),
     /// Makes an overlay, attaches it at its place and keeps it in the slot. Fails with `EROFS` if
@@ -469,6 +500,10 @@ pub enum Op {
     User(u32),
     /// Forbids gaining privileges by `execve`.
     NoNewPrivileges,
+    /// Adds a rule of Landlock.
+    Allow(Beneath),
+    /// Lays the rules of Landlock in a slot on this thread, with `LANDLOCK_RESTRICT_SELF_*`.
+    Landlock(Slot, u32),
     /// Loads a seccomp filter, with `SECCOMP_FILTER_FLAG_*`.
     Seccomp(Vec<Filter>, u32),
     /// Loads a seccomp filter and hands its listener to the parent's [`super::Listen`].

@@ -10,6 +10,9 @@ use super::{Op, Slot};
 pub(super) fn open<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
     match op {
         Op::OpenHost(path, out) => keep(state, libc::AT_FDCWD, path, [0, 0], *out),
+        Op::OpenHostItself(path, out) => {
+            keep(state, libc::AT_FDCWD, path, [libc::O_NOFOLLOW as u64, 0], *out)
+        }
         Op::OpenInRoot(dir, path, out) => {
             let from = state.get(*dir)?;
             keep(state, from, path, [0, IN_ROOT], *out)

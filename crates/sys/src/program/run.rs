@@ -8,8 +8,8 @@ use libc::{c_int, syscall};
 use super::call::{State, check_file_system, close_others, errno, fail, ok, stat, write_below};
 use super::op::{CapabilitySets, Op};
 use super::{
-    cover, device, execute, files, hook, late, listen, loopback, mounts, namespaces, overlay,
-    places, root, supervise, terminal, tree, tuning,
+    cover, device, execute, files, hook, landlock, late, listen, loopback, mounts, namespaces,
+    overlay, places, root, supervise, terminal, tree, tuning,
 };
 
 /// How many descriptors besides the program's are kept to the end.
@@ -17,9 +17,11 @@ const KEPT: usize = 8;
 
 pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
     match op {
-        Op::OpenHost(..) | Op::OpenInRoot(..) | Op::OpenRealDirectory(..) | Op::Ensure(..) => {
-            places::open(op, state)
-        }
+        Op::OpenHost(..)
+        | Op::OpenHostItself(..)
+        | Op::OpenInRoot(..)
+        | Op::OpenRealDirectory(..)
+        | Op::Ensure(..) => places::open(op, state),
         Op::CloneTree(from, depth, out) => mounts::clone_tree(state, *from, *depth, *out),
         Op::NewMount(system, out) => mounts::new_mount(state, system, *out),
         Op::Overlay(layers, out) => {
@@ -34,6 +36,9 @@ pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
         }
         Op::Send(sent, socket) => terminal::send(state.get(*socket)?, state.get(*sent)?),
         Op::SetAttributes(mount, depth, set) => mounts::set_attributes(state, *mount, *depth, *set),
+        Op::ReplaceAttributes(mount, whole, kept) => {
+            mounts::replace_attributes(state, *mount, *whole, *kept)
+        }
         Op::Attach(mount, place) => mounts::attach(state, *mount, *place),
         Op::CheckFileSystem(slot, magic) => check_file_system(state.get(*slot)?, *magic),
         Op::CheckDevice(slot, major, minor) => check_device(state.get(*slot)?, *major, *minor),
@@ -76,6 +81,8 @@ pub(super) fn run<'a>(op: &'a Op, state: &mut State<'a>) -> Option<()> {
         }
         Op::Seccomp(filter, flags) => listen::seccomp(filter, *flags).map(|_| ()),
         Op::Listen { filter, flags, secret } => listen::load(state.report, filter, *flags, *secret),
+        Op::Allow(rule) => landlock::allow(state, rule),
+        Op::Landlock(ruleset, flags) => landlock::enforce(state, *ruleset, *flags),
         Op::Hook(hook) => hook::run(state, hook),
         Op::Scheduler(_)
         | Op::IoPriority(_)

@@ -2,25 +2,27 @@
 
 use std::process::ExitCode;
 
-use creel_runtime::lifecycle::{Deletion, Runtime};
+use creel_runtime::lifecycle::{ContainerId, Deletion, Runtime};
 
-use super::Id;
 use crate::failure::Failure;
 
-/// Delete a stopped container: its control group and all that is known about it
+/// Delete stopped containers: their control groups and all that is known about them
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Kill it if it runs; none of that name is no failure
+    /// Kill those that run; none of a name is no failure
     #[arg(short, long)]
     force: bool,
-    #[command(flatten)]
-    id: Id,
+    /// The containers
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
     let how = if args.force { Deletion::Forced } else { Deletion::Stopped };
-    for error in runtime.delete(&args.id.parse()?, how)? {
-        Failure::from(error).warn();
+    for id in &args.ids {
+        for error in runtime.delete(&ContainerId::parse(id)?, how)? {
+            Failure::from(error).warn();
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

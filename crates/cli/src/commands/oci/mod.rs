@@ -1,8 +1,12 @@
 //! `creel oci`: the runtime of the OCI specification, as other container tools call it.
 
+mod checkpoint;
 mod create;
+mod criu;
 mod delete;
+mod events;
 mod exec;
+mod features;
 mod groups;
 mod handed;
 mod journal;
@@ -10,6 +14,7 @@ mod kill;
 mod list;
 mod pause;
 mod ps;
+mod restore;
 mod resume;
 mod run;
 mod service;
@@ -62,6 +67,9 @@ struct Options {
     log_format: LogFormat,
     #[command(flatten)]
     groups: groups::GroupOptions,
+    /// Program by which containers are checkpointed and restored [default: `criu`]
+    #[arg(long, value_name = "PATH")]
+    criu: Option<PathBuf>,
     /// Taken for callers of other runtimes
     #[arg(long, hide = true)]
     debug: bool,
@@ -72,13 +80,17 @@ struct Options {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Checkpoint(Box<checkpoint::Args>),
     Create(create::Args),
     Delete(delete::Args),
+    Events(events::Args),
     Exec(Box<exec::Args>),
+    Features(features::Args),
     Kill(kill::Args),
     List(list::Args),
     Pause(pause::Args),
     Ps(ps::Args),
+    Restore(Box<restore::Args>),
     Resume(resume::Args),
     Run(run::Args),
     Spec(spec::Args),
@@ -89,13 +101,17 @@ enum Command {
 
 /// What defines each of the commands.
 const DEFINITIONS: &[Definition] = &[
+    ("checkpoint", checkpoint::Args::augment_args),
     ("create", create::Args::augment_args),
     ("delete", delete::Args::augment_args),
+    ("events", events::Args::augment_args),
     ("exec", exec::Args::augment_args),
+    ("features", features::Args::augment_args),
     ("kill", kill::Args::augment_args),
     ("list", list::Args::augment_args),
     ("pause", pause::Args::augment_args),
     ("ps", ps::Args::augment_args),
+    ("restore", restore::Args::augment_args),
     ("resume", resume::Args::augment_args),
     ("run", run::Args::augment_args),
     ("spec", spec::Args::augment_args),
@@ -142,9 +158,12 @@ impl Command {
     fn run(&self, oci: &Options, globals: &Globals) -> Result<ExitCode, Failure> {
         let runtime = || oci.runtime(globals);
         match self {
+            Self::Checkpoint(args) => checkpoint::run(args, &runtime()?, oci.criu.as_ref()),
             Self::Create(args) => create::run(args, &runtime()?, &oci.groups),
             Self::Delete(args) => delete::run(args, &runtime()?),
+            Self::Events(args) => events::run(args, &runtime()?),
             Self::Exec(args) => exec::run(args, &runtime()?),
+            Self::Features(args) => features::run(args),
             Self::Kill(args) => kill::run(args, &runtime()?),
             Self::List(args) => {
                 oci.check_root()?;
@@ -152,6 +171,7 @@ impl Command {
             }
             Self::Pause(args) => pause::run(args, &runtime()?),
             Self::Ps(args) => ps::run(args, &runtime()?),
+            Self::Restore(args) => restore::run(args, &runtime()?, oci.criu.as_ref(), &oci.groups),
             Self::Resume(args) => resume::run(args, &runtime()?),
             Self::Run(args) => run::run(args, &runtime()?, &oci.groups),
             Self::Spec(args) => spec::run(args),

@@ -18,12 +18,20 @@ pub(crate) struct Args {
     /// Directory of the bundle
     #[arg(short, long, default_value = ".", value_name = "PATH")]
     bundle: PathBuf,
+    /// Make it fit for a container that a user has without root's rights
+    #[arg(long)]
+    rootless: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let path = args.bundle.join("config.json");
-    let text = serde_json::to_string_pretty(&defaults::bundle())
-        .map_err(|error| Failure::output(&error.into()))?;
+    let mut spec = defaults::bundle();
+    if args.rootless {
+        let ids = [rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()];
+        defaults::make_rootless(&mut spec, ids);
+    }
+    let text =
+        serde_json::to_string_pretty(&spec).map_err(|error| Failure::output(&error.into()))?;
     let written = File::create_new(&path).and_then(|mut file| writeln!(file, "{text}"));
     written.map_err(|error| PathError::new(Action::Create, &path, error))?;
     Ok(ExitCode::SUCCESS)

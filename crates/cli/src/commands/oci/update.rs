@@ -68,6 +68,12 @@ pub(crate) struct Args {
     /// Number of processes; -1 for no limit
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pids_limit: Option<i64>,
+    /// Line about the cache of the third level, such as `L3:0=ff`
+    #[arg(long, value_name = "LINE")]
+    l3_cache_schema: Option<String>,
+    /// Line about memory bandwidth, such as `MB:0=50`
+    #[arg(long, value_name = "LINE")]
+    mem_bw_schema: Option<String>,
     #[command(flatten)]
     id: Id,
 }
@@ -85,7 +91,12 @@ pub(crate) fn run(args: &Args, runtime: &Runtime) -> Result<ExitCode, Failure> {
         Some(path) => read(path)?,
         None => args.named(),
     };
-    runtime.update(&args.id.parse()?, &changes)?;
+    let id = args.id.parse()?;
+    runtime.update(&id, &changes)?;
+    let classes = [args.l3_cache_schema.clone(), args.mem_bw_schema.clone()];
+    if classes.iter().any(Option::is_some) {
+        runtime.update_class(&id, classes)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
