@@ -15,7 +15,7 @@ use crate::{debian, tools};
 const SUITE: &str = "sid";
 
 /// What is installed beside the base system.
-const PACKAGES: &str = "podman,containerd,docker.io,docker-cli,buildah,skopeo,umoci,ostree,crun,runc,bubblewrap,minijail,tini,\
+const PACKAGES: &str = "podman,containerd,docker.io,docker-cli,criu,iptables,buildah,skopeo,umoci,ostree,crun,runc,bubblewrap,minijail,tini,\
     catatonit,dumb-init,docker-registry,erofs-utils,passt,passwd,uidmap,fuse-overlayfs,slirp4netns,hyperfine,\
     jq,bats,busybox-static,strace,attr,ca-certificates,procps,iproute2,gcc,libc6-dev";
 

@@ -136,3 +136,41 @@ fn docker_runs_containers_on_creel() {
     assert_eq!(said[..6], ["hello", "code 3", "executed as 0", "terminal", "paused", "67108864"]);
     assert!(said[6].starts_with("process ") && said[6] != "process 1", "{said:?}");
 }
+
+#[test]
+fn criu_checkpoints_and_restores_containers_of_creel() {
+    let said = runs(
+        r#"
+        mkdir -p bundle/rootfs/bin
+        cp /bin/busybox bundle/rootfs/bin
+        for name in sh sleep cat head; do ln -s busybox bundle/rootfs/bin/$name; done
+        cd bundle
+        echo bound >bound
+        "$RUNTIME" spec
+        jq '.process.terminal = false | .linux.cgroupsPath = "/creel-test/criu"
+            | .process.args = ["sh", "-c", "i=0; while true; do i=$((i+1)); echo $i >/tmp/n; sleep 0.01; done"]
+            | .mounts += [{"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"},
+                {"destination": "/bound", "source": "bound", "options": ["bind", "ro"]}]' \
+            config.json >changed
+        mv changed config.json
+        "$RUNTIME" run --detach c
+        sleep 0.5
+        "$RUNTIME" checkpoint --leave-running --image-path images c
+        "$RUNTIME" state c | jq -r .status >&3
+        "$RUNTIME" checkpoint --image-path images c
+        echo "left: $("$RUNTIME" list --quiet)" >&3
+        "$RUNTIME" restore --detach --image-path images c
+        first=$("$RUNTIME" exec c cat /tmp/n)
+        sleep 0.3
+        test "$first" -gt 10
+        test "$("$RUNTIME" exec c cat /tmp/n)" -gt "$first"
+        "$RUNTIME" exec c cat /bound >&3
+        echo "masked: $("$RUNTIME" exec c head -c 1 /proc/keys)" >&3
+        "$RUNTIME" exec c cat /sys/fs/cgroup/pids/cgroup.procs | head -n 1 >&3
+        "$RUNTIME" pause c
+        "$RUNTIME" resume c
+        "$RUNTIME" delete --force c
+        "#,
+    );
+    assert_eq!(said, ["running", "left: ", "bound", "masked: ", "1"]);
+}

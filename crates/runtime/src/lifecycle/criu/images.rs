@@ -48,6 +48,10 @@ pub(super) struct OutsideMount {
     pub(super) destination: Option<String>,
     /// What is bound, where the specification has no mount of that destination.
     pub(super) source: PathBuf,
+    /// The hierarchy of control groups of version 1 that it shows, of which the container has its own
+    /// group there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) hierarchy: Option<String>,
 }
 
 impl Outside {
@@ -65,7 +69,7 @@ impl Outside {
                 |place: &String| mounts.iter().any(|one: &OutsideMount| one.place == *place);
             if let Some(place) = found.filter(|place| !known(place)) {
                 let (destination, source) = (destination.map(String::from), source.into());
-                mounts.push(OutsideMount { place, destination, source });
+                mounts.push(OutsideMount { place, destination, source, hierarchy: None });
             }
         };
         for mount in &spec.mounts {
@@ -86,6 +90,7 @@ impl Outside {
         for path in usual.chain(linux.devices.iter().map(|device| device.path.clone())) {
             add(&path, None, Path::new(&path));
         }
+        mounts.extend(text.lines().filter_map(hierarchy));
         let descriptors = (0..3).map(|number| descriptor(&process, number));
         let descriptors = descriptors.collect::<Result<_, _>>()?;
         Ok(Self { version: VERSION, descriptors, mounts })
@@ -119,6 +124,15 @@ fn place(line: &str) -> Option<String> {
     let field = line.split(' ').nth(4)?;
     let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
     Some(escapes.iter().fold(field.to_owned(), |path, (from, to)| path.replace(from, to)))
+}
+
+/// A mount of control groups of version 1. CRIU takes it for another one of the machine's, which it is not.
+fn hierarchy(line: &str) -> Option<OutsideMount> {
+    let (_, source) = line.split_once(" - ")?;
+    let place = place(line).filter(|_| source.starts_with("cgroup "))?;
+    let name = Path::new(&place).file_name()?.to_str()?.to_owned();
+    let source = Path::new("/sys/fs/cgroup").join(&name);
+    Some(OutsideMount { place, destination: None, source, hierarchy: Some(name) })
 }
 
 /// A path inside without links.
@@ -167,8 +181,12 @@ mod tests {
     #[test]
     fn what_is_outside_is_kept() {
         let images = tempfile::tempdir().unwrap();
-        let mount =
-            OutsideMount { place: "/x".into(), destination: None, source: "/dev/null".into() };
+        let mount = OutsideMount {
+            place: "/x".into(),
+            destination: None,
+            source: "/dev/null".into(),
+            hierarchy: None,
+        };
         let outside = Outside {
             version: VERSION,
             descriptors: vec![OutsideDescriptor { key: "pipe:[1]".into(), path: None }],

@@ -100,7 +100,7 @@ impl Making<'_> {
         arguments
             .extend(["--restore-detached", "--restore-sibling", "--pidfile"].map(OsString::from));
         arguments.push(pid_file.clone().into());
-        self.add_mounts(&mut arguments);
+        self.add_mounts(&mut arguments, group);
         let opened = self.add_descriptors(&mut arguments)?;
         add_groups(&mut arguments, group);
         let network =
@@ -118,13 +118,20 @@ impl Making<'_> {
         self.announce(pid, group)
     }
 
-    fn add_mounts(&self, arguments: &mut Vec<OsString>) {
+    fn add_mounts(&self, arguments: &mut Vec<OsString>, group: Option<&Cgroup>) {
         for mount in &self.outside.mounts {
+            let key = format!("mnt[{}]", mount.place);
+            if let (Some(name), Some(group)) = (&mount.hierarchy, group)
+                && let Hierarchy::V1(base) = group.hierarchy()
+            {
+                let source = base.join(name).join(group.name()).to_string_lossy().into_owned();
+                arguments.extend(["--external".into(), pair(key, &source)]);
+                continue;
+            }
             let same =
                 |one: &&crate::spec::Mount| Some(&one.destination) == mount.destination.as_ref();
             let found = self.spec.mounts.iter().find(same).and_then(|one| one.source.as_ref());
             let source = found.unwrap_or(&mount.source).to_string_lossy().into_owned();
-            let key = format!("mnt[{}]", mount.place);
             arguments.extend(["--external".into(), pair(key, &source)]);
         }
     }
