@@ -9,6 +9,8 @@ busybox mount -t devtmpfs dev /dev
 busybox mount -t ext4 /dev/vda /root
 busybox mount --move /dev /root/dev
 busybox cp -a /files/. /root/
+# A file there has brought a directory of its own.
+busybox chmod 1777 /root/tmp
 first="/bin/sh /guest.sh"
 if [ -e /root/etc/systemd/system/guest.service ]; then first=/lib/systemd/systemd; fi
 exec busybox switch_root /root $first
