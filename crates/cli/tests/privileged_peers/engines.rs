@@ -153,13 +153,13 @@ fn criu_checkpoints_and_restores_containers_of_creel() {
                 {"destination": "/bound", "source": "bound", "options": ["bind", "ro"]}]' \
             config.json >changed
         mv changed config.json
-        "$RUNTIME" run --detach c
+        "$RUNTIME" run --detach c </dev/null >/dev/null 2>&1
         sleep 0.5
         "$RUNTIME" checkpoint --leave-running --image-path images c
         "$RUNTIME" state c | jq -r .status >&3
         "$RUNTIME" checkpoint --image-path images c
         echo "left: $("$RUNTIME" list --quiet)" >&3
-        "$RUNTIME" restore --detach --image-path images c
+        "$RUNTIME" restore --detach --image-path images c </dev/null >/dev/null 2>&1
         first=$("$RUNTIME" exec c cat /tmp/n)
         sleep 0.3
         test "$first" -gt 10
