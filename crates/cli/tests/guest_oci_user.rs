@@ -25,6 +25,10 @@ fn spec() -> Vec<u8> {
         }
     }
     let linux = &mut spec["linux"];
+    // On a host with version 1 it is not asked for, and a guest has version 2.
+    let namespaces = linux["namespaces"].as_array_mut().unwrap();
+    namespaces.retain(|namespace| namespace["type"] != "cgroup");
+    namespaces.push(json!({"type": "cgroup"}));
     linux["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
     linux["uidMappings"] = json!([{"containerID": 0, "hostID": 1000, "size": 1}]);
     linux["gidMappings"] = json!([{"containerID": 0, "hostID": 1000, "size": 1}]);

@@ -23,6 +23,10 @@ fn spec(path: &str, user: bool) -> Vec<u8> {
     spec["mounts"].as_array_mut().unwrap().push(own);
     spec["annotations"] = json!({"org.systemd.property.TimeoutStopSec": "7"});
     let linux = &mut spec["linux"];
+    // On a host with version 1 it is not asked for, and a guest has version 2.
+    let namespaces = linux["namespaces"].as_array_mut().unwrap();
+    namespaces.retain(|namespace| namespace["type"] != "cgroup");
+    namespaces.push(json!({"type": "cgroup"}));
     linux["cgroupsPath"] = path.into();
     linux["resources"] = json!({
         "memory": {"limit": 64 << 20, "swap": 64 << 20},
