@@ -1,38 +1,18 @@
 //! `creel oci` as a user who may divide a control group of version 2, which a guest has.
 #![allow(clippy::unwrap_used, clippy::panic)] // in the helpers of tests
 
-use std::fs;
-use std::process::Command;
+#[path = "shared/guest_spec.rs"]
+mod guest_spec;
 
 use creel_testkit::guest::{Guest, Setup};
-use serde_json::{Value, json};
+use guest_spec::{map_user, specification};
+use serde_json::json;
 
 /// A `config.json` for the user, with limits.
 fn spec() -> Vec<u8> {
-    let directory = tempfile::tempdir().unwrap();
-    let creel = Command::new(env!("CARGO_BIN_EXE_creel"))
-        .args(["oci", "spec", "-b"])
-        .arg(directory.path())
-        .status();
-    assert!(creel.unwrap().success());
-    let text = fs::read(directory.path().join("config.json")).unwrap();
-    let mut spec: Value = serde_json::from_slice(&text).unwrap();
-    spec["process"]["terminal"] = false.into();
-    spec["process"]["args"] = json!(["sleep", "600"]);
-    for mount in spec["mounts"].as_array_mut().unwrap() {
-        if let Some(options) = mount.get_mut("options").and_then(Value::as_array_mut) {
-            options.retain(|option| option != "gid=5");
-        }
-    }
-    let linux = &mut spec["linux"];
-    // On a host with version 1 it is not asked for, and a guest has version 2.
-    let namespaces = linux["namespaces"].as_array_mut().unwrap();
-    namespaces.retain(|namespace| namespace["type"] != "cgroup");
-    namespaces.push(json!({"type": "cgroup"}));
-    linux["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
-    linux["uidMappings"] = json!([{"containerID": 0, "hostID": 1000, "size": 1}]);
-    linux["gidMappings"] = json!([{"containerID": 0, "hostID": 1000, "size": 1}]);
-    linux["resources"] = json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 20}});
+    let mut spec = specification();
+    map_user(&mut spec);
+    spec["linux"]["resources"] = json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 20}});
     serde_json::to_vec(&spec).unwrap()
 }
 

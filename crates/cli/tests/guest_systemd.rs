@@ -1,32 +1,20 @@
 //! `creel oci --systemd-cgroup` with a systemd that has booted a guest: as root and as a user.
 #![allow(clippy::unwrap_used, clippy::panic)] // in the helpers of tests
 
-use std::fs;
-use std::process::Command;
+#[path = "shared/guest_spec.rs"]
+mod guest_spec;
 
 use creel_testkit::guest::{Guest, Setup, USER};
-use serde_json::{Value, json};
+use guest_spec::{map_user, specification};
+use serde_json::json;
 
 /// A bundle's `config.json`, for root or with a user namespace of one id.
 fn spec(path: &str, user: bool) -> Vec<u8> {
-    let directory = tempfile::tempdir().unwrap();
-    let creel = Command::new(env!("CARGO_BIN_EXE_creel"))
-        .args(["oci", "spec", "-b"])
-        .arg(directory.path())
-        .status();
-    assert!(creel.unwrap().success());
-    let text = fs::read(directory.path().join("config.json")).unwrap();
-    let mut spec: Value = serde_json::from_slice(&text).unwrap();
-    spec["process"]["terminal"] = false.into();
-    spec["process"]["args"] = json!(["sleep", "600"]);
+    let mut spec = specification();
     let own = json!({"destination": "/d", "type": "tmpfs", "source": "tmpfs"});
     spec["mounts"].as_array_mut().unwrap().push(own);
     spec["annotations"] = json!({"org.systemd.property.TimeoutStopSec": "7"});
     let linux = &mut spec["linux"];
-    // On a host with version 1 it is not asked for, and a guest has version 2.
-    let namespaces = linux["namespaces"].as_array_mut().unwrap();
-    namespaces.retain(|namespace| namespace["type"] != "cgroup");
-    namespaces.push(json!({"type": "cgroup"}));
     linux["cgroupsPath"] = path.into();
     linux["resources"] = json!({
         "memory": {"limit": 64 << 20, "swap": 64 << 20},
@@ -34,20 +22,10 @@ fn spec(path: &str, user: bool) -> Vec<u8> {
         "cpu": {"shares": 1024, "quota": 50_000, "period": 100_000},
         "unified": {"memory.high": "50331648"},
     });
-    if !user {
-        linux["resources"]["cpu"]["cpus"] = "0".into();
-    }
     if user {
-        linux["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
-        linux["uidMappings"] = json!([{"containerID": 0, "hostID": 1000, "size": 1}]);
-        linux["gidMappings"] = json!([{"containerID": 0, "hostID": 1000, "size": 1}]);
-        let mounts = spec["mounts"].as_array_mut().unwrap();
-        // The group of terminals has no id there.
-        for mount in mounts {
-            if let Some(options) = mount.get_mut("options").and_then(Value::as_array_mut) {
-                options.retain(|option| option != "gid=5");
-            }
-        }
+        map_user(&mut spec);
+    } else {
+        linux["resources"]["cpu"]["cpus"] = "0".into();
     }
     serde_json::to_vec(&spec).unwrap()
 }

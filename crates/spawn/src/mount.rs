@@ -6,7 +6,9 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use creel_sys::program::{Attributes, Depth, Kind, Modes, NewFileSystem, Op, Slot, Target};
+use creel_sys::program::{
+    Attributes, Depth, Kind, LastLink, Modes, NewFileSystem, Op, Slot, Target,
+};
 
 use crate::device::single_name;
 use crate::error::SpawnError;
@@ -310,7 +312,8 @@ pub(crate) fn lower_mount<'a>(
     let made = lower_source(steps, mount, connected, late)?;
     lower_attributes(steps, mount, made);
     let kind = if mount.is_new() { Kind::Directory } else { Kind::Like(made) };
-    let path = Target { itself: mount.links.target_itself, ..self::target(target, kind)? };
+    let last = if mount.links.target_itself { LastLink::Taken } else { LastLink::Followed };
+    let path = Target { last, ..self::target(target, kind)? };
     steps.add(format!("create the mount point `{target}`"), Op::Ensure(root, path, place));
     let magic = match mount.source {
         Source::Proc => Some(PROC_SUPER_MAGIC),
@@ -450,5 +453,5 @@ pub(crate) fn target(path: &str, kind: Kind) -> Result<Target, SpawnError> {
     }
     let path = if names.is_empty() { ".".into() } else { names.join("/") };
     let (path, modes) = (CString::new(path)?, Modes::default());
-    Ok(Target { path, kind, modes, follows: true, itself: false })
+    Ok(Target { path, kind, modes, last: LastLink::Followed })
 }

@@ -46,9 +46,9 @@ pub use hook::{FailedHook, HookEnd};
 pub use late::{Completed, LateCall, complete};
 pub use listen::{Attend, Listen, knows_flags, nobody, released};
 pub use op::{
-    Attributes, Beneath, CapabilitySets, Depth, Device, Filter, Hook, Kind, LineEnds, Modes,
-    Moment, NewFileSystem, Object, Op, Overlay, Scheduler, Slot, Strings, Supervisor, Target,
-    Terminal,
+    Attributes, Beneath, CapabilitySets, Depth, Device, Filter, Hook, Kind, LastLink, LineEnds,
+    Modes, Moment, NewFileSystem, Object, Op, Overlay, Scheduler, Slot, Strings, Supervisor,
+    Target, Terminal,
 };
 pub use running::{Running, kill, open_process, raise_limit, send_signal};
 

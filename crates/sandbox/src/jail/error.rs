@@ -81,7 +81,7 @@ impl Hint for LineError {
             Self::Policy(error) => return error.hint(),
             Self::Compile { source, .. } => return source.hint(),
             Self::Unknown { .. } | Self::Unclear { .. } | Self::NoProgram => {
-                "run `minijail0 -h` for the options"
+                "run `creel jail --help` or `minijail0 -h` for the options"
             }
             Self::Config { .. } => {
                 "begin with `% minijail-config-file v0`, then write `OPTION` or `OPTION = VALUE`, long \

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use creel_codec::bpf::Insn;
 use creel_codec::bpf::passage::{Passage, with_passage};
 use creel_sys::program::{
-    Attributes, CapabilitySets, Depth, Device, Filter, Kind, LateCall, Modes, NewFileSystem, Op,
-    Program, Slot, Strings, Supervisor, Target,
+    Attributes, CapabilitySets, Depth, Device, Filter, Kind, LastLink, LateCall, Modes,
+    NewFileSystem, Op, Program, Slot, Strings, Supervisor, Target,
 };
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -408,7 +408,7 @@ fn attributes(mount: &Mount) -> Result<(u64, Vec<(CString, Option<CString>)>), J
 fn target(path: &str, kind: Kind) -> Result<Target, NulError> {
     let path = path.trim_start_matches('/');
     let path = CString::new(if path.is_empty() { "." } else { path })?;
-    Ok(Target { path, kind, modes: Modes::default(), follows: true, itself: false })
+    Ok(Target { path, kind, modes: Modes::default(), last: LastLink::Followed })
 }
 
 /// What is mounted in the new root: `/tmp`, then `/proc`.

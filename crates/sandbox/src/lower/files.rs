@@ -16,7 +16,7 @@ use std::sync::Arc;
 use creel_spawn::Propagation;
 use creel_spawn::mount::{NO_DEVICES, NO_EXEC, NO_SUID, READ_ONLY};
 use creel_sys::program::{
-    Attributes, Depth, Device, Kind, Modes, NewFileSystem, Op, Overlay, Slot, Target,
+    Attributes, Depth, Device, Kind, LastLink, Modes, NewFileSystem, Op, Overlay, Slot, Target,
 };
 use rustix::fs::{AtFlags, fstat, major, minor};
 
@@ -216,7 +216,7 @@ impl Tree<'_, '_> {
                 let path = Place::of(at)?.directory()?;
                 let modes = Modes { parents: parents(*mode), directory: *mode, ..MOUNT_POINT };
                 let target =
-                    Target { path, kind: Kind::Directory, modes, follows: true, itself: false };
+                    Target { path, kind: Kind::Directory, modes, last: LastLink::Followed };
                 self.add(Part::Content, Op::Ensure(self.root, target, self.place()));
                 Ok(())
             }
@@ -224,7 +224,7 @@ impl Tree<'_, '_> {
                 let from = self.script.give(from);
                 let path = Place::of(at)?.path;
                 let modes = Modes { parents: parents(*mode), file: *mode, ..MOUNT_POINT };
-                let target = Target { path, kind: Kind::File, modes, follows: true, itself: false };
+                let target = Target { path, kind: Kind::File, modes, last: LastLink::Followed };
                 self.add(Part::Place, Op::Ensure(self.root, target, self.place()));
                 self.add(Part::Content, Op::Fill(self.place(), from));
                 Ok(())
@@ -280,8 +280,7 @@ impl Tree<'_, '_> {
 
     /// Makes a place for a mount.
     fn ensure(&mut self, place: &Place, kind: Kind, modes: Modes) {
-        let target =
-            Target { path: place.path.clone(), kind, modes, follows: false, itself: false };
+        let target = Target { path: place.path.clone(), kind, modes, last: LastLink::Refused };
         self.add(Part::Place, Op::Ensure(self.root, target, self.place()));
         if place.leads_up {
             // What is mounted there must be found from the root.
@@ -384,13 +383,8 @@ impl Tree<'_, '_> {
         let path = |name: &str| CString::new(format!("{name}{number}"));
         let paths = [path("upper")?, path("work")?];
         for path in paths.clone() {
-            let target = Target {
-                path,
-                kind: Kind::Directory,
-                modes: MOUNT_POINT,
-                follows: false,
-                itself: false,
-            };
+            let target =
+                Target { path, kind: Kind::Directory, modes: MOUNT_POINT, last: LastLink::Refused };
             self.add(Part::Source, Op::Ensure(hidden, target, self.place()));
         }
         Ok((hidden, paths))
@@ -459,7 +453,7 @@ impl Tree<'_, '_> {
 
     fn make_in(&mut self, directory: Slot, name: &std::ffi::CStr, kind: Kind) {
         let target =
-            Target { path: name.into(), kind, modes: MOUNT_POINT, follows: false, itself: false };
+            Target { path: name.into(), kind, modes: MOUNT_POINT, last: LastLink::Refused };
         self.add(Part::Content, Op::Ensure(directory, target, self.place()));
     }
 
@@ -495,7 +489,7 @@ impl Tree<'_, '_> {
         let hidden = self.hidden_memory();
         let path = CString::new(format!("data{}", self.index))?;
         let modes = Modes { file: mode, ..MOUNT_POINT };
-        let target = Target { path, kind: Kind::File, modes, follows: false, itself: false };
+        let target = Target { path, kind: Kind::File, modes, last: LastLink::Refused };
         self.add(Part::Content, Op::Ensure(hidden, target, source));
         self.add(Part::Content, Op::Fill(source, from));
         let access = if read_only { Access::ReadOnly } else { Access::Write };
@@ -517,8 +511,7 @@ impl Tree<'_, '_> {
             path: parent,
             kind: Kind::Directory,
             modes: MOUNT_POINT,
-            follows: true,
-            itself: false,
+            last: LastLink::Followed,
         };
         self.add(Part::Place, Op::Ensure(self.root, target, self.place()));
         let link = Op::SameLink(encode(text)?, self.place(), encode(Path::new(name))?);

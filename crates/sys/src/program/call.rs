@@ -7,7 +7,7 @@ use libc::{c_int, c_long, syscall};
 
 use super::Slot;
 use super::classic::Classic;
-use super::op::{Kind, Modes, Target};
+use super::op::{Kind, LastLink, Modes, Target};
 use super::walk::{self, Missing};
 
 /// How many descriptors a program can be executed with; the child's own have numbers from here on.
@@ -200,11 +200,12 @@ pub(super) fn ensure(state: &mut State<'_>, root: RawFd, target: &Target) -> Opt
         Kind::Like(slot) => is_directory(state.get(slot)?)?,
     };
     state.created = false;
-    let links = if target.follows && !target.itself { 0 } else { libc::O_NOFOLLOW };
+    let links = if target.last == LastLink::Followed { 0 } else { libc::O_NOFOLLOW };
     // Mostly all of it is there.
     match open(root, &target.path, libc::O_PATH | links, IN_ROOT) {
         None if errno() == libc::ENOENT => {}
-        opened => return if target.follows { opened } else { refuse_link(opened?) },
+        opened if target.last == LastLink::Refused => return refuse_link(opened?),
+        opened => return opened,
     }
     state.created = true;
     let Modes { parents, directory: wide, file } = target.modes;

@@ -61,11 +61,19 @@ pub struct Target {
     pub kind: Kind,
     /// The permission bits of what is made.
     pub modes: Modes,
-    /// Whether the last name may be a symbolic link that is there, which is followed inside the root;
-    /// else that fails with `ELOOP`.
-    pub follows: bool,
-    /// Whether a link that is the last name is taken as it is, and not followed.
-    pub itself: bool,
+    /// What is done with a symbolic link that is the last name.
+    pub last: LastLink,
+}
+
+/// What is done with a symbolic link that is there under the last name of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastLink {
+    /// It is followed inside the root.
+    Followed,
+    /// It is taken as it is.
+    Taken,
+    /// It is a failure, with `ELOOP`.
+    Refused,
 }
 
 /// Permission bits of what is made, from which the mask takes some.
